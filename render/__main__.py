@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         chapters = [qmd.read(book.root, page.source) for page in book.pages]
         with Progress() as progress:
             runs = execute.execute(book.root, chapters, progress)
-        texts = [markdown.render(run) for run in runs]
+        texts = [markdown.render(run, echo=book.echo, warning=book.warning) for run in runs]
         written = pages.build(book, chapters, texts, pdf=book.pdf and not options.html)
     except BookError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -20,7 +20,7 @@ local CLASSES = { -- of divs and spans
   ["cell-output-markdown"] = true, ["cell-output-stdout"] = true, ["cell-output-stderr"] = true,
   lead = true, ["key-figures"] = true, answer = true,
 }
-local ATTRIBUTES = { title = true, collapse = true, ["fig-alt"] = true }
+local ATTRIBUTES = { title = true, collapse = true, ["fig-alt"] = true, ["tbl-cap"] = true }
 
 --- Stops the build. `needle` is text by which the line is found in the .qmd.
 local function fail(page, needle, message)
@@ -158,19 +158,17 @@ local function number_floats(page, doc)
     end,
     Div = function(el)
       if not el.identifier:match("^tbl%-") then return nil end
-      local last = el.content[#el.content]
-      local caption = pandoc.Inlines{}
-      if last and last.t == "Para" then
-        caption = last.content
-        el.content:remove()
-      end
+      local caption = el.attributes["tbl-cap"] or ""
       if not find_table(el.content) then
         fail(page, el.identifier, "the cell '" .. el.identifier .. "' shows no table")
       end
       local number = float(el.identifier, "tbl")
-      el.content:insert(pandoc.Para(caption_of("tbl", number, caption)))
-      el.attributes.float = "tbl"
-      return el, false
+      caption = pandoc.utils.blocks_to_inlines(pandoc.read(caption, "markdown").blocks)
+      local code = el.content:filter(function(b) return b.t == "CodeBlock" end)
+      local shown = el.content:filter(function(b) return b.t ~= "CodeBlock" end)
+      shown:insert(pandoc.Para(caption_of("tbl", number, caption)))
+      code:insert(pandoc.Div(shown, { id = el.identifier, float = "tbl" }))
+      return pandoc.Div(code, { class = "cell" }), false
     end,
     Table = function(el)
       if not el.identifier:match("^tbl%-") then return nil end
@@ -337,7 +335,7 @@ local html = {
         pandoc.Plain(caption.content), raw("</p>"),
         raw(('<div class="table-scroll" tabindex="0" role="region" aria-labelledby="%s-caption">')
           :format(escape(id))),
-        pandoc.Div(el.content, { class = "cell" }), raw("</div></div>"),
+        pandoc.Div(el.content), raw("</div></div>"),
       }
     elseif el.attributes.float == "eq" then
       local number = el.attributes.number
@@ -392,16 +390,6 @@ local function inline_html(inlines)
   return (pandoc.write(doc, "html5", { wrap_text = "none" }):gsub("%s+$", ""))
 end
 
---- Puts a heading above the reference list, which citeproc leaves as the last block.
-local function with_references_heading(doc)
-  local last = doc.blocks[#doc.blocks]
-  if last and last.identifier == "refs" then
-    local heading = pandoc.Header(2, "References", { id = "references", class = "unnumbered" })
-    doc.blocks:insert(#doc.blocks, heading)
-  end
-  return doc
-end
-
 --- The page around a chapter: everything the template needs beside the body.
 local function apply_template(index, fields)
   local page = plan.pages[index]
@@ -429,7 +417,7 @@ local function write_html(index)
   local page = plan.pages[index]
   local doc = resolve_references(page, page.doc:clone(), html_href)
   doc = resolve_links(page, doc, html_href)
-  doc = with_references_heading(cite(page, doc))
+  doc = cite(page, doc)
   local search = search_entries(page, doc)
   doc = doc:walk(html)
   local options = pandoc.WriterOptions{ html_math_method = "mathml", wrap_text = "none" }

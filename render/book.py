@@ -47,6 +47,7 @@ KNOWN = {
     "format.html.fig-format": False,
     "format.html.html-math-method": True,
     "format.html.toc-title": False,
+    "format.typst.bibliographystyle": True,
     "format.typst.fig-format": False,
     "format.typst.papersize": True,
     "format.typst.echo": True,
@@ -57,6 +58,7 @@ FIXED = {
     "number-sections": True,
     "toc": True,
     "format.html.html-math-method": "mathml",
+    "format.typst.bibliographystyle": "chicago-author-date",
 }
 
 

@@ -29,17 +29,26 @@ class Rendered:
     images: dict[str, bytes]
 
 
-def render(run: Run) -> Rendered:
+def render(
+    run: Run, *, echo: bool = True, warning: bool = True, figures: str = "figure-html"
+) -> Rendered:
     """Turns outputs and inline results into Markdown.
+
+    Args:
+        run: An executed chapter.
+        echo: Show the code of cells that do not say `echo: false`.
+        warning: Show what cells that do not say otherwise wrote to standard error.
+        figures: Folder of the images inside the chapter's `_files` folder.
 
     Raises:
         BookError: an output has no form that serves HTML and PDF alike.
     """
     images: dict[str, bytes] = {}
+    folder = f"{run.chapter.path.stem}_files/{figures}"
     parts = []
     for block, cell in zip(run.chapter.blocks, run.notebook.cells, strict=True):
         if isinstance(block, Cell):
-            parts.append(_cell(run, block, cell, images))
+            parts.append(_cell(run, block, cell, images, folder, echo, warning))
         else:
             parts.append(_text(block.source, cell.metadata.get("user_expressions", [])))
     return Rendered("\n".join(parts), images)
@@ -60,13 +69,15 @@ def inline_value(data: dict) -> str:
     return text
 
 
-def _cell(run: Run, block: Cell, cell, images: dict[str, bytes]) -> str:
+def _cell(
+    run: Run, block: Cell, cell, images: dict, folder: str, echo: bool, warning: bool
+) -> str:
     options = block.options
     if not options.get("include", True):
         return ""
     label = options.get("label", "")
     parts = []
-    if options.get("echo", True) and block.code:
+    if options.get("echo", echo) and block.code:
         attributes = [".python", ".cell-code"]
         attributes += [
             f'{key}="{str(options[key]).lower() if key == "code-fold" else _quoted(options[key])}"'
@@ -76,10 +87,10 @@ def _cell(run: Run, block: Cell, cell, images: dict[str, bytes]) -> str:
         parts.append(f"``` {{{' '.join(attributes)}}}\n{block.code}\n```\n")
     show = options.get("output", True)
     if show:
-        name = label or f"cell-{run.chapter.cells.index(block) + 1}"
+        name = f"{folder}/{label or f'cell-{run.chapter.cells.index(block) + 1}'}"
         for number, output in enumerate(cell.outputs, 1):
             if output.output_type == "stream" and output.name == "stderr":
-                if not options.get("warning", True):
+                if not options.get("warning", warning):
                     continue
             body, kind = _output(run, block, output, f"{name}-output-{number}", images)
             parts.append(body if show == "asis" else f"::: {{.cell-output {kind}}}\n{body}\n:::\n")
@@ -87,9 +98,8 @@ def _cell(run: Run, block: Cell, cell, images: dict[str, bytes]) -> str:
         return ""
     attributes = [".cell"]
     if label.startswith("tbl-"):
-        attributes.insert(0, f"#{label}")
-        if "tbl-cap" in options:
-            parts.append(f"{options['tbl-cap']}\n")
+        caption = _quoted(options.get("tbl-cap", ""))
+        attributes = [f"#{label}", ".cell", f'tbl-cap="{caption}"']
     body = "\n".join(parts)
     return f"::: {{{' '.join(attributes)}}}\n{body}:::\n"
 
@@ -101,7 +111,7 @@ def _output(run: Run, block: Cell, output, name: str, images: dict) -> tuple[str
     kind = ".cell-output-display"
     for mime, extension in IMAGES.items():
         if mime in data:
-            path = f"{run.chapter.path.stem}_files/figure/{name}.{extension}"
+            path = f"{name}.{extension}"
             images[path] = data[mime].encode() if extension == "svg" else base64.b64decode(data[mime])
             return _figure(block, path), kind
     if "text/markdown" in data:

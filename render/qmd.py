@@ -201,6 +201,8 @@ def _cell(path: Path, body: list[str], line: int) -> Cell:
             )
         if not isinstance(value, CELL_OPTIONS[key]):
             raise BookError(f"cell option '{key}: {value}' has a wrong type", path, place)
+        if key == "echo" and value:
+            raise BookError("'echo: true' would override the PDF's echo; leave it out", path, place)
         if key == "output" and value not in (True, False, "asis"):
             raise BookError("cell option 'output' is true, false or asis", path, place)
         if key == "label" and not re.fullmatch(r"[A-Za-z][\w-]*", value):
