@@ -1,47 +1,88 @@
-"""`python -m render`: builds the book without Quarto.
-
-    python -m render            website and PDF into the output folder of _quarto.yml
-    python -m render --html     website only
-    python -m render notebooks  each chapter, executed, as a notebook
-"""
+"""Builds the book: with Quarto where it is, with the embedded renderer elsewhere."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
 
 from render import book as books
-from render import execute, markdown, pages, qmd
+from render import engine, execute, markdown, notebooks, pages, qmd
 from render.errors import BookError
 from render.progress import Progress
 
+ENGINES = ("auto", "quarto", "embedded")
+
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m render", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--html", action="store_true", help="make the website only, no PDF")
-    parser.add_argument("--root", type=Path, default=Path.cwd(), help="project folder (default: here)")
-    options = parser.parse_args(arguments)
-    started = time.perf_counter()
+    options = _parser().parse_args(arguments)
+    if options.command == "book" and options.engine not in ENGINES:
+        print(f"error: ENGINE is quarto or embedded, not '{options.engine}'", file=sys.stderr)
+        return 2
     try:
-        book = books.read(options.root)
-        chapters = [qmd.read(book.root, page.source) for page in book.pages]
-        with Progress() as progress:
-            runs = execute.execute(book.root, chapters, progress)
-        texts = [markdown.render(run, echo=book.echo, warning=book.warning) for run in runs]
-        written = pages.build(book, chapters, texts, pdf=book.pdf and not options.html)
+        if options.command == "notebooks":
+            return _notebooks(options.root, check=options.check)
+        chosen, why = engine.choose(options.engine)
+        print(f"renderer: {chosen} ({why})", file=sys.stderr)
+        if chosen == "quarto":
+            return engine.run_quarto(books.read(options.root))
+        return _embedded(options.root, pdf=not options.html)
     except BookError as error:
         print(f"error: {error}", file=sys.stderr)
-        print(f"{books.CONFIG}: the book was not built; the last one is untouched", file=sys.stderr)
+        print("The book was not built; the last one, if any, is untouched.", file=sys.stderr)
         return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m render", description=__doc__)
+    parser.add_argument(
+        "--root", type=Path, default=Path.cwd(), help="folder of _quarto.yml (default: here)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    book = commands.add_parser("book", help="website and PDF into the output folder")
+    book.add_argument(
+        "--engine",
+        default=os.environ.get("ENGINE") or "auto",
+        help="quarto, embedded or auto (default: the environment variable ENGINE, else auto)",
+    )
+    book.add_argument("--html", action="store_true", help="embedded: the website only, no PDF")
+    notebook = commands.add_parser("notebooks", help="each chapter, executed, as a notebook")
+    notebook.add_argument(
+        "--check", action="store_true", help="write nothing; fail where one is out of date"
+    )
+    return parser
+
+
+def _execute(root: Path) -> tuple[books.Book, list[execute.Run]]:
+    book = books.read(root)
+    chapters = [qmd.read(book.root, page.source) for page in book.pages]
+    with Progress() as progress:
+        return book, execute.execute(book.root, chapters, progress)
+
+
+def _embedded(root: Path, *, pdf: bool) -> int:
+    started = time.perf_counter()
+    book, runs = _execute(root)
+    rendered = [markdown.render(run, echo=book.echo, warning=book.warning) for run in runs]
+    written = pages.build(book, [run.chapter for run in runs], rendered, pdf=book.pdf and pdf)
     executed = sum(not run.cached for run in runs)
     print(
-        f"{book.output_dir.name}/: {len(chapters)} pages, {executed} executed, "
-        f"{len(chapters) - executed} unchanged{'' if written else ', nothing to write'} "
-        f"({time.perf_counter() - started:.1f} s)"
+        f"{book.output_dir.name}/: {len(runs)} pages, {executed} executed, "
+        f"{len(runs) - executed} unchanged{'' if written else ', nothing to write'} "
+        f"({time.perf_counter() - started:.1f} s)",
+        file=sys.stderr,
     )
     return 0
+
+
+def _notebooks(root: Path, *, check: bool) -> int:
+    book, runs = _execute(root)
+    stale = notebooks.check(book.root, runs) if check else notebooks.write(book.root, runs)
+    for line in stale:
+        print(line, file=sys.stderr)
+    return 1 if check and stale else 0
 
 
 if __name__ == "__main__":

@@ -50,11 +50,12 @@ def render(
         if isinstance(block, Cell):
             parts.append(_cell(run, block, cell, images, folder, echo, warning))
         else:
-            parts.append(_text(block.source, cell.metadata.get("user_expressions", [])))
+            parts.append(inline_text(block.source, cell.metadata.get("user_expressions", [])))
     return Rendered("\n".join(parts), images)
 
 
-def _text(source: str, results: list) -> str:
+def inline_text(source: str, results: list) -> str:
+    """A text block with its inline expressions replaced by their results."""
     values = iter(results)
     return INLINE.sub(lambda _: inline_value(next(values)["result"]["data"]), source)
 

@@ -58,7 +58,7 @@ def build(
         if pdf:
             _write_pdf(book, made["typst"], rendered, work, site / _pdf_name(book))
         (site / STAMP).write_text(stamp)
-        _swap(site, book.output_dir, aside / "old")
+        swap(site, book.output_dir, aside / "old")
     return True
 
 
@@ -215,7 +215,7 @@ def _typst_value(value: str | list[str]) -> str:
 # --- swapping in -----------------------------------------------------------------------------
 
 
-def _swap(new: Path, target: Path, old: Path) -> None:
+def swap(new: Path, target: Path, old: Path) -> None:
     """Puts `new` at `target`; what stood there goes to `old`, and back if the move fails."""
     if target.exists():
         target.rename(old)

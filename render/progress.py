@@ -31,7 +31,8 @@ class Progress:
         return self
 
     def __exit__(self, *_) -> None:
-        self.bars.stop()
+        if self.console.is_terminal:
+            self.bars.stop()
 
     def __call__(self, chapter: Chapter, done: int, total: int, cell: str) -> None:
         name = str(chapter.path)

@@ -158,8 +158,13 @@
   }
   addEventListener("hashchange", reveal);
   reveal();
+  let unfolded = [];
   addEventListener("beforeprint", () => {
-    for (const callout of all("details.callout:not([open])")) callout.open = true;
+    unfolded = all("details.callout:not([open])");
+    for (const callout of unfolded) callout.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const callout of unfolded) callout.open = false;
   });
 
   // ---- Search ---------------------------------------------------------------------------

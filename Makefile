@@ -1,0 +1,46 @@
+# `make book` builds the website and the PDF, `make test` runs every check.
+# Needed: Python >= 3.11 with its venv module, and make. All else goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: help book preview notebooks data test lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what can be made
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python >= 3.11 is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV) (about a minute, once)"
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+book: $(READY)  ## Build website and PDF into _book/ (ENGINE=quarto|embedded forces a renderer)
+	@$(RUN) -m render book
+
+preview: book  ## Build the book and serve it at http://localhost:8000
+	@$(RUN) -m http.server --directory _book --bind 127.0.0.1 8000
+
+notebooks: $(READY)  ## Write each chapter, executed, to notebooks/
+	@$(RUN) -m render notebooks
+
+data: $(READY)  ## Write the shipped tables anew (the same bytes)
+	@$(RUN) -m analysis simulate engagement --out data
+
+test: $(READY)  ## Run every check: unit tests, the notebooks (nbval), the whole book
+	@$(RUN) -m render notebooks --check
+	@$(RUN) -m pytest -n auto --dist loadgroup tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg
+
+lock:  ## Bring requirements.lock up to date (needs uv)
+	uv pip compile pyproject.toml --extra test --universal --prerelease disallow \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --output-file requirements.lock --upgrade
+
+clean:  ## Remove what was built; the environment stays
+	rm -rf _book _freeze .book .quarto

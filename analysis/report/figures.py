@@ -1,0 +1,61 @@
+"""The book's one look for plots: theme, palette and output format, for plotnine.
+
+Importing this module sets plotnine and matplotlib up: figures are SVG (sharp on the website and
+in the PDF), and the same plot gives the same file every time.
+"""
+
+from __future__ import annotations
+
+import os
+
+import matplotlib
+import plotnine as p9
+from plotnine import options
+
+# matplotlib stamps drawings with the time and names their parts at random; a fixed epoch and
+# salt make an unchanged figure an unchanged file.
+os.environ.setdefault("SOURCE_DATE_EPOCH", "0")
+matplotlib.rcParams["svg.hashsalt"] = "customer-analytics"
+
+WIDTH = 6.4  # inches: at this width 10-point text stays readable on a phone
+HEIGHT = 3.8
+
+# Okabe & Ito (2008), distinguishable with the common kinds of colour blindness.
+BLUE, ORANGE, GREEN, VERMILION = "#0072b2", "#e69f00", "#009e73", "#d55e00"
+PURPLE, SKY, GREY, INK = "#cc79a7", "#56b4e9", "#8a94a0", "#22292f"
+PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+
+options.set_option("figure_format", "svg")
+
+
+def theme(height: float = HEIGHT, legend: str = "top") -> p9.theme:
+    """The book's theme.
+
+    Args:
+        height: Figure height in inches; the width is always `WIDTH`.
+        legend: Where the legend stands: "top", "bottom", "right" or "none".
+    """
+    return p9.theme_minimal(base_size=10.5) + p9.theme(
+        figure_size=(WIDTH, height),
+        text=p9.element_text(color=INK),
+        axis_text=p9.element_text(color="#4a5560", size=9),
+        axis_title=p9.element_text(size=9.5),
+        legend_position=legend,
+        legend_title=p9.element_blank(),
+        legend_text=p9.element_text(size=9),
+        legend_key_size=11,
+        panel_grid_minor=p9.element_blank(),
+        panel_grid_major=p9.element_line(color="#dfe4e9", size=0.5),
+        strip_text=p9.element_text(weight="bold", size=9.5, ha="left"),
+        plot_background=p9.element_rect(fill="white", color="white"),
+    )
+
+
+def colours(names) -> p9.scale_color_manual:
+    """Line and point colours for up to six named groups, in a fixed order."""
+    return p9.scale_color_manual(dict(zip(names, PALETTE, strict=False)))
+
+
+def fills(names) -> p9.scale_fill_manual:
+    """Area colours for up to six named groups, in a fixed order."""
+    return p9.scale_fill_manual(dict(zip(names, PALETTE, strict=False)))

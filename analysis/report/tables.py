@@ -1,0 +1,45 @@
+"""Tables as Markdown, so that one cell serves website and PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from analysis.report.text import MISSING, Prose, escape
+
+Formatter = Callable[[object], str]
+
+
+def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -> Prose:
+    """A data frame as a pipe table, its index left out.
+
+    Args:
+        frame: Rows to show; the column names are the head.
+        formats: For a column, the function that prints its values (`report.text`). Columns
+            without one hold text, which is escaped and set left; formatted ones are set right.
+
+    Returns:
+        Markdown made by `DataFrame.to_markdown` (tabulate).
+
+    Raises:
+        KeyError: `formats` names a column that the frame does not have.
+    """
+    formats = dict(formats or {})
+    if unknown := set(formats) - set(frame.columns):
+        raise KeyError(f"no column {', '.join(sorted(unknown))} in the table")
+    shown = pd.DataFrame(
+        {
+            escape(name): [_cell(value, formats.get(name, escape)) for value in frame[name]]
+            for name in frame.columns
+        },
+        dtype=object,
+    )
+    align = ["right" if name in formats else "left" for name in frame.columns]
+    return Prose(
+        shown.to_markdown(index=False, tablefmt="pipe", colalign=align, disable_numparse=True)
+    )
+
+
+def _cell(value: object, show: Formatter) -> str:
+    return MISSING if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)) else show(value)

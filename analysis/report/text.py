@@ -1,0 +1,90 @@
+"""Numbers and sentences as the book prints them.
+
+Everything here returns `Prose`: Markdown that is ready to stand in a sentence. A value that comes
+from a table goes through `escape` first, so that no data can act as markup.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+MINUS = "\u2212"
+NBSP = "\u00a0"
+MISSING = "\u2013"
+
+
+class Prose(str):
+    """A string that is Markdown already; notebooks and renderers show it as it is."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def escape(value: object) -> Prose:
+    """Makes a data value harmless in Markdown, in a pipe table, in HTML and in Typst.
+
+    Every character that could begin markup in Pandoc's Markdown is escaped; line breaks and
+    other control characters become spaces.
+    """
+    flat = re.sub(r"[\s\x00-\x1f\x7f]+", " ", str(value)).strip()
+    return Prose(re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$@~^:\"'=/&%])", r"\\\1", flat))
+
+
+def number(value: float, digits: int = 0) -> Prose:
+    """A number with thousands separators and a real minus sign: 1,234.5."""
+    if value is None or not math.isfinite(value):
+        return Prose(MISSING)
+    text = f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return Prose(text.replace("-", MINUS))
+
+
+def significant(value: float, figures: int = 3) -> Prose:
+    """A number rounded to significant figures, never in exponent form."""
+    if value is None or not math.isfinite(value):
+        return Prose(MISSING)
+    digits = figures - 1 - math.floor(math.log10(abs(value))) if value else figures - 1
+    return number(round(value, digits), max(digits, 0))
+
+
+def percent(share: float, digits: int = 1) -> Prose:
+    """A share (0..1) as a percentage."""
+    return Prose(MISSING) if not math.isfinite(share) else Prose(f"{number(100 * share, digits)}%")
+
+
+def change(ratio: float, digits: int = 0) -> Prose:
+    """A ratio as a signed change: 1.08 is "+8%"."""
+    value = number(100 * (ratio - 1), digits)
+    return Prose(f"{value}%" if value.startswith(MINUS) or value == "0" else f"+{value}%")
+
+
+def p_value(p: float) -> Prose:
+    """A p-value as an equation: "p = 0.034", "p < 0.001"."""
+    if not math.isfinite(p):
+        return Prose(MISSING)
+    if p < 0.001:
+        return Prose(f"p{NBSP}<{NBSP}0.001")
+    if p > 0.999:
+        return Prose(f"p{NBSP}>{NBSP}0.999")
+    return Prose(f"p{NBSP}={NBSP}{p:.3f}")
+
+
+def interval(low: float, high: float, digits: int = 1, unit: str = "") -> Prose:
+    """The two ends of an interval: "4.2 to 9.9"."""
+    return Prose(f"{number(low, digits)}{unit} to {number(high, digits)}{unit}")
+
+
+def listing(parts: Iterable[str], last: str = "and") -> Prose:
+    """Parts as an enumeration: "a, b and c"."""
+    parts = list(parts)
+    if len(parts) < 2:
+        return Prose("".join(parts))
+    return Prose(f"{', '.join(parts[:-1])} {last} {parts[-1]}")
+
+
+def count(n: int, singular: str, plural: str | None = None) -> Prose:
+    """A count with its noun: "1 student", "3,433 students"."""
+    return Prose(f"{number(n)} {singular if n == 1 else plural or singular + 's'}")
