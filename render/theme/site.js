@@ -56,7 +56,7 @@
     root.classList.toggle("drawer-open", open);
     menuButton.setAttribute("aria-expanded", String(open));
     for (const element of all(".main, .page-toc, .page-footer")) element.inert = open;
-    if (open) one('[aria-current="page"], a', drawer).focus();
+    if (open) (one('[aria-current="page"]', drawer) ?? one("a", drawer)).focus();
   }
 
   menuButton.addEventListener("click", () => setDrawer(!drawerOpen()));
@@ -133,16 +133,20 @@
       for (const fold of folds) fold.open = open;
     });
     for (const fold of folds) fold.addEventListener("toggle", () => { button.textContent = label(); });
-    let tools = one(".page-tools");
-    if (!tools) one(".title-block").append(tools = make("p", { class: "page-tools" }));
+    const tools = one(".page-tools") ?? make("p", { class: "page-tools" });
     tools.append(button);
+    one(".title-block").append(tools);
   }
 
-  // What scrolls sideways must be reachable by keyboard; what doesn't is no tab stop.
+  // What scrolls sideways must be reachable by keyboard; what doesn't is no tab stop. A table
+  // is measured as squeezed as it gets, before the class gives its columns their room.
   const scrollers = all(".table-scroll, .content pre, .content math[display='block'], .math-scroll");
   const sized = new ResizeObserver((changes) => {
     for (const { target } of changes) {
-      if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
+      target.classList.remove("overflows");
+      const overflows = target.scrollWidth > target.clientWidth + 1;
+      target.classList.toggle("overflows", overflows);
+      if (overflows) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
     }
   });
@@ -150,7 +154,7 @@
 
   // A link into a folded block opens it; on paper folded callouts are shown.
   function reveal() {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = one(":target");
     const folded = target?.closest("details:not([open])");
     if (!folded) return;
     folded.open = true;
@@ -188,6 +192,7 @@
     const index = new window.MiniSearch({
       fields: ["title", "page", "text"],
       storeFields: ["href", "title", "page", "text"],
+      tokenize: (text) => text.split(/[^\p{L}\p{M}\p{N}]+/u), // also at symbols: p<0.05, x=1
       searchOptions: {
         boost: { title: 4, page: 1.5 },
         prefix: true,
