@@ -1,0 +1,129 @@
+"""`python -m analysis`: check tables, print every number of a study, write synthetic tables.
+
+Exit codes: 0 fine, 1 the data is at fault, 2 the call is wrong.
+"""
+
+import argparse
+import importlib
+import json
+import math
+import os
+import sys
+from pathlib import Path
+
+from tabulate import tabulate
+
+from analysis import contracts, simulate, sources
+
+# Modules with `results(tables: sources.Tables) -> dict`: every number of the chapter by dotted name.
+STUDIES = {"engagement": "analysis.engagement"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
+    except contracts.ContractError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (sources.SourceError, ValueError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument(
+        "--data", metavar="WHERE",
+        help="folder with STUDY/TABLE.csv or .parquet, or an Ibis connection URL with tables "
+        "STUDY_TABLE (default: BOOK_DATA, or else the shipped tables)",
+    )
+
+    check = commands.add_parser("check", parents=[data], help="check tables against their contracts")
+    check.add_argument("studies", nargs="*", metavar="STUDY", default=[],
+                       help=f"{', '.join(contracts.CONTRACTS)} (default: all)")
+    check.set_defaults(run=_check)
+
+    results = commands.add_parser("results", parents=[data], help="print every number of a study")
+    results.add_argument("study", metavar="STUDY", choices=STUDIES, help=", ".join(STUDIES))
+    results.add_argument("--format", choices=("json", "table"), default="json",
+                         help="default: json")
+    results.set_defaults(run=_results)
+
+    write = commands.add_parser("simulate", help="write a study's synthetic tables as CSV")
+    write.add_argument("study", metavar="STUDY", choices=simulate.GENERATORS,
+                       help=", ".join(simulate.GENERATORS))
+    write.add_argument("--out", metavar="DIR", type=Path,
+                       help="writes DIR/STUDY/TABLE.csv (default: the shipped tables' folder)")
+    write.add_argument("--seed", metavar="N", type=int, help="default: that of the shipped tables")
+    write.add_argument("--scale", metavar="K", type=float, default=1.0,
+                       help="multiplies the number of customers (default: 1)")
+    write.set_defaults(run=_simulate)
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Print what does not fit, as a table on standard output; what was read goes to standard error."""
+    problems = []
+    for study in options.studies or contracts.CONTRACTS:
+        tables, found = sources.check_study(study, options.data)
+        _say_where(tables)
+        problems += found
+        for name, table in tables.tables.items() if not found else ():
+            print(f"{study}/{name}: {table.count().to_pyarrow().as_py():,} rows fit the contract")
+    if problems:
+        frame = contracts.to_frame(problems)
+        cells = [["" if cell is None else cell for cell in row] for row in frame.astype(object).values]
+        print(tabulate(cells, headers=list(frame.columns), disable_numparse=True))
+    return 1 if problems else 0
+
+
+def _results(options: argparse.Namespace) -> int:
+    tables = sources.open_study(options.study, options.data)
+    if tables.fallback:
+        _say_where(tables)
+    study = importlib.import_module(STUDIES[options.study])
+    try:
+        found = study.results(tables)
+    except ValueError as error:  # tables that fit the contract and are still too few or all alike
+        print(f"error: {options.study}: {error}", file=sys.stderr)
+        return 1
+    values = {name: _plain(value) for name, value in found.items()}
+    if options.format == "json":
+        print(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(tabulate(values.items(), headers=("name", "value"), disable_numparse=True))
+    return 0
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    if options.out is None and (options.seed is not None or options.scale != 1):
+        raise ValueError("another seed or scale would replace the shipped tables: name --out DIR")
+    out = options.out or sources.SHIPPED
+    for path, rows in simulate.write(options.study, out, options.seed, options.scale).items():
+        print(f"{path}: {rows:,} rows", file=sys.stderr)
+    return 0
+
+
+def _say_where(tables: sources.Tables) -> None:
+    note = " (nothing for this study in the place named)" if tables.fallback else ""
+    print(f"{tables.study}: {tables.origin}{note}", file=sys.stderr)
+
+
+def _plain(value: object) -> object:
+    """A NumPy number as Python's; what JSON has no number for (NaN, infinity) as null."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

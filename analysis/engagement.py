@@ -1,0 +1,448 @@
+"""Study 1: did new features raise the minutes that students watch?
+
+The unit is a student who was active in a quarter; the outcome is minutes watched in that quarter.
+Four groups are compared: paying and free-plan students, Q4 2021 (before the features) and Q4 2022
+(after). Every function is pure; `analyse` runs the whole study once and the chapter reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import ibis
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.sources import Tables
+from analysis.stats import descriptive, intervals, multiplicity, power, two_sample
+from analysis.stats.descriptive import Description
+from analysis.stats.intervals import Interval
+from analysis.stats.two_sample import TestResult
+
+PLANS = ("paid", "free")
+QUARTERS = ("Q4 2021", "Q4 2022")
+COLUMNS = dict(zip(QUARTERS, ("minutes_watched_21", "minutes_watched_22"), strict=True))
+
+TRIM = 0.99  # the source drops the extreme top of each group: values above this quantile
+ALPHA = 0.05
+TRIMS = (1.0, 0.999, 0.99, 0.98, 0.95, 0.90)  # quantiles kept in the sensitivity analysis
+SUBSET = (1.0, 100.0)  # minutes in the first quarter: the source's low-engagement students
+RELEVANT_LIFT = 0.10  # the smallest relative change of mean minutes that would matter
+POWER = 0.80
+RESAMPLES = 2000
+SEED = 20221001
+COUNTRY_NAMES = {"US": "the United States", "IN": "India"}
+
+
+class TooFewStudents(ValueError):
+    """A plan and quarter has fewer students than any comparison needs."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Minutes watched by the students of one plan who were active in one quarter.
+
+    Attributes:
+        plan: "paid" or "free".
+        quarter: "Q4 2021" or "Q4 2022".
+        raw: Minutes of every student, shape (n,).
+        minutes: Minutes after trimming: those at or below `threshold`.
+        threshold: The `TRIM` quantile of `raw`, in minutes.
+        summary: Description of `minutes`.
+        raw_summary: Description of `raw`.
+        t_interval: 95% t interval of the mean of `minutes`.
+        bca_interval: 95% bootstrap BCa interval of the same mean.
+    """
+
+    plan: str
+    quarter: str
+    raw: np.ndarray
+    minutes: np.ndarray
+    threshold: float
+    summary: Description
+    raw_summary: Description
+    t_interval: Interval
+    bca_interval: Interval
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two groups of students compared on trimmed minutes; `first` minus `second` throughout.
+
+    Attributes:
+        name: What is compared, as a heading: "Paid plan".
+        labels: Names of the two groups.
+        f_test: Equality of the variances, assuming normal data.
+        brown_forsythe: Equality of the spreads, without that assumption.
+        welch: The test of the means that the study's question asks for.
+        student: The same with pooled variances, to show what the choice costs.
+        permutation: The same difference of means against random relabelling.
+        mann_whitney: Whether one group tends to watch more (ranks, untouched by outliers).
+        means: Mean minutes of the two groups.
+        medians: Median minutes of the two groups.
+        equivalence: Two one-sided tests against a change of `RELEVANT_LIFT` of the first mean.
+    """
+
+    name: str
+    labels: tuple[str, str]
+    f_test: TestResult
+    brown_forsythe: TestResult
+    welch: TestResult
+    student: TestResult
+    permutation: TestResult
+    mann_whitney: TestResult
+    means: tuple[float, float]
+    medians: tuple[float, float]
+    equivalence: TestResult
+
+
+@dataclass(frozen=True)
+class Turnover:
+    """Who the students of a plan were in the two quarters, on untrimmed minutes.
+
+    Attributes:
+        plan: "paid" or "free".
+        students: Students who left, stayed and came; a frame with columns `who`, `students`,
+            `mean_before`, `mean_after` (minutes; missing where not active), and `total_after`.
+        total_before: Minutes watched by everybody in the first quarter.
+        total_after: Minutes in the second.
+        mean_before: Mean minutes of an active student in the first quarter.
+        mean_after: Mean minutes in the second.
+        from_stayers: Part of the change of the mean that comes from the same students watching
+            more or less (minutes).
+        from_exchange: Part from newcomers watching more or less than those who left.
+        from_weights: Part from stayers being a larger or smaller share of the active students.
+    """
+
+    plan: str
+    students: pd.DataFrame
+    total_before: float
+    total_after: float
+    mean_before: float
+    mean_after: float
+    from_stayers: float
+    from_exchange: float
+    from_weights: float
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Students active in both quarters, each compared with himself or herself.
+
+    Attributes:
+        plan: "paid" or "free".
+        selection: Which of them.
+        before: Minutes in the first quarter, shape (n,).
+        after: Minutes in the second, shape (n,).
+        paired_t: Test of the mean change.
+        wilcoxon: Signed-rank test of the change.
+        watched_more: Share who watched more in the second quarter, with its interval.
+        rank_correlation: Spearman's correlation of the two quarters.
+    """
+
+    plan: str
+    selection: str
+    before: np.ndarray
+    after: np.ndarray
+    paired_t: TestResult
+    wilcoxon: TestResult
+    watched_more: Interval
+    rank_correlation: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a randomised test of such features would need in one plan.
+
+    Attributes:
+        plan: "paid" or "free".
+        per_arm: Students an arm to detect `RELEVANT_LIFT` in mean minutes, two-sided 5%, power 80%.
+        per_arm_adjusted: The same when each student's earlier minutes are used as a covariate.
+        detectable_lift: Smallest relative lift that one quarter's students, split in two, detect.
+        mean: Mean minutes that the plan is based on.
+        sd: Their standard deviation.
+    """
+
+    plan: str
+    per_arm: int
+    per_arm_adjusted: int
+    detectable_lift: float
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """The whole study; every number of the chapter is in here."""
+
+    origin: str
+    fallback: bool
+    shipped: bool
+    registered: int
+    groups: Mapping[tuple[str, str], Group]
+    comparisons: Mapping[str, Comparison]
+    countries: Comparison
+    family: pd.DataFrame
+    turnover: Mapping[str, Turnover]
+    pairs: Mapping[str, Pairs]
+    low_pairs: Mapping[str, Pairs]
+    mirror_pairs: Mapping[str, Pairs]
+    sensitivity: pd.DataFrame
+    experiments: Mapping[str, Experiment]
+
+
+def analyse(tables: Tables) -> Study:
+    """Runs the study.
+
+    Args:
+        tables: The tables of the study `engagement`.
+
+    Raises:
+        TooFewStudents: a plan and quarter has under three students, or no spread of minutes.
+    """
+    students = load(tables)
+    groups = {key: group(students, *key) for key in product(PLANS, QUARTERS)}
+    comparisons = {plan: compare_quarters(groups, plan) for plan in PLANS}
+    countries = compare_countries(students, groups["free", QUARTERS[1]])
+    return Study(
+        origin=tables.origin,
+        fallback=tables.fallback,
+        shipped=tables.shipped,
+        registered=len(students),
+        groups=groups,
+        comparisons=comparisons,
+        countries=countries,
+        family=multiplicity.adjust(
+            {c.name: c.welch for c in (*comparisons.values(), countries)}, alpha=ALPHA
+        ),
+        turnover={plan: turnover(students, plan) for plan in PLANS},
+        pairs={plan: pairs(students, plan) for plan in PLANS},
+        low_pairs={plan: low_pairs(students, plan) for plan in PLANS},
+        mirror_pairs={plan: low_pairs(students, plan, mirror=True) for plan in PLANS},
+        sensitivity=sensitivity(groups),
+        experiments={plan: experiment(groups, students, plan) for plan in PLANS},
+    )
+
+
+def load(tables: Tables) -> pd.DataFrame:
+    """One row a student: `plan`, `country` and the minutes of each quarter (missing = not active)."""
+    students = tables.table("students")
+    return students.select(
+        plan=ibis.cases((students.paid == 1, "paid"), else_="free"),
+        country=students.student_country,
+        **{quarter: students[column] for quarter, column in COLUMNS.items()},
+    ).to_pandas()
+
+
+def group(students: pd.DataFrame, plan: str, quarter: str) -> Group:
+    """Describes one plan in one quarter, before and after trimming."""
+    raw = students.loc[students.plan == plan, quarter].dropna().to_numpy(float)
+    if len(raw) < 3 or np.ptp(raw) == 0:
+        raise TooFewStudents(
+            f"engagement/students: {len(raw)} {plan} students with minutes in {quarter}"
+            f" ({COLUMNS[quarter]}); a comparison needs at least three, with different minutes"
+        )
+    minutes, threshold, _ = descriptive.trim_upper(raw, TRIM)
+    return Group(
+        plan=plan,
+        quarter=quarter,
+        raw=raw,
+        minutes=minutes,
+        threshold=threshold,
+        summary=descriptive.describe(minutes),
+        raw_summary=descriptive.describe(raw),
+        t_interval=intervals.mean_t(minutes),
+        bca_interval=intervals.mean_bca(
+            minutes, resamples=RESAMPLES, rng=np.random.default_rng(SEED)
+        ),
+    )
+
+
+def compare(
+    name: str, labels: tuple[str, str], a: np.ndarray, b: np.ndarray, alternative: str
+) -> Comparison:
+    """Compares two samples of minutes in every way that the chapter shows."""
+    margin = RELEVANT_LIFT * float(np.mean(a))
+    return Comparison(
+        name=name,
+        labels=labels,
+        f_test=two_sample.f_test(a, b, alpha=ALPHA),
+        brown_forsythe=two_sample.brown_forsythe(a, b, alpha=ALPHA),
+        welch=two_sample.welch(a, b, alternative=alternative, alpha=ALPHA),
+        student=two_sample.student(a, b, alternative=alternative, alpha=ALPHA),
+        permutation=two_sample.permutation(
+            a, b, alternative=alternative, alpha=ALPHA, resamples=RESAMPLES,
+            rng=np.random.default_rng(SEED),
+        ),
+        mann_whitney=two_sample.mann_whitney(a, b, alternative=alternative, alpha=ALPHA),
+        means=(float(np.mean(a)), float(np.mean(b))),
+        medians=(float(np.median(a)), float(np.median(b))),
+        equivalence=two_sample.equivalence(a, b, margin=margin, alpha=ALPHA),
+    )
+
+
+def compare_quarters(groups: Mapping[tuple[str, str], Group], plan: str) -> Comparison:
+    """First against second quarter of a plan; left-tailed, since an increase is expected."""
+    a, b = (groups[plan, quarter] for quarter in QUARTERS)
+    return compare(f"{plan.capitalize()} plan", QUARTERS, a.minutes, b.minutes, "less")
+
+
+def compare_countries(students: pd.DataFrame, free: Group) -> Comparison:
+    """Two countries in the free plan's second quarter, two-sided, trimmed as the plan is.
+
+    They are the United States and India where both have students, else the two largest.
+    """
+    quarter = free.quarter
+    rows = students[(students.plan == "free") & (students[quarter] <= free.threshold)]
+    counts = rows.country.value_counts()
+    usable = [c for c in ("US", "IN") if counts.get(c, 0) >= 3]
+    first, second = usable if len(usable) == 2 else _two_largest(counts)
+    a, b = (rows.loc[rows.country == c, quarter].to_numpy(float) for c in (first, second))
+    labels = tuple(COUNTRY_NAMES.get(c, c) for c in (first, second))
+    return compare(f"{first} against {second}, free plan", labels, a, b, "two-sided")
+
+
+def _two_largest(counts: pd.Series) -> tuple[str, str]:
+    if len(counts) < 2 or counts.iloc[1] < 3:
+        raise TooFewStudents(
+            "engagement/students: student_country names fewer than two countries with three "
+            f"free-plan students each in {QUARTERS[1]}; the comparison of countries needs two"
+        )
+    return counts.index[0], counts.index[1]
+
+
+def turnover(students: pd.DataFrame, plan: str) -> Turnover:
+    """Splits the change of mean minutes into behaviour and exchange of students.
+
+    The method is Kitagawa's (1955): with two strata, stayers and the rest, the change of a mean is
+    the sum over strata of (mean share x change of mean) and (mean of means x change of share).
+    """
+    rows = students[students.plan == plan]
+    before, after = (rows[quarter] for quarter in QUARTERS)
+    left, came = before[after.isna() & before.notna()], after[before.isna() & after.notna()]
+    both = before.notna() & after.notna()
+    frame = pd.DataFrame(
+        {
+            "who": ["left", "stayed", "came"],
+            "students": [len(left), int(both.sum()), len(came)],
+            "mean_before": [left.mean(), before[both].mean(), np.nan],
+            "mean_after": [np.nan, after[both].mean(), came.mean()],
+            "total_before": [left.sum(), before[both].sum(), 0.0],
+            "total_after": [0.0, after[both].sum(), came.sum()],
+        }
+    )
+    stay_share = np.array([both.sum() / before.notna().sum(), both.sum() / after.notna().sum()])
+    stay_mean = np.nan_to_num([before[both].mean(), after[both].mean()])
+    else_mean = np.nan_to_num([left.mean(), came.mean()])
+    return Turnover(
+        plan=plan,
+        students=frame,
+        total_before=float(before.sum()),
+        total_after=float(after.sum()),
+        mean_before=float(before.mean()),
+        mean_after=float(after.mean()),
+        from_stayers=float(stay_share.mean() * np.diff(stay_mean)[0]),
+        from_exchange=float((1 - stay_share).mean() * np.diff(else_mean)[0]),
+        from_weights=float(np.diff(stay_share)[0] * (stay_mean.mean() - else_mean.mean())),
+    )
+
+
+def pairs(students: pd.DataFrame, plan: str) -> Pairs:
+    """All students of a plan who were active in both quarters."""
+    rows = students[students.plan == plan].dropna(subset=list(QUARTERS))
+    return _pairs(rows, plan, "active in both quarters")
+
+
+def low_pairs(students: pd.DataFrame, plan: str, *, mirror: bool = False) -> Pairs:
+    """Those of both quarters who watched `SUBSET` minutes in the first (or, mirrored, the second).
+
+    The mirror shows regression to the mean (Galton, 1886): students chosen for a low quarter look
+    better in the other one, whichever comes first.
+    """
+    chosen = QUARTERS[1] if mirror else QUARTERS[0]
+    rows = students[students.plan == plan].dropna(subset=list(QUARTERS))
+    rows = rows[rows[chosen].between(*SUBSET)]
+    return _pairs(rows, plan, f"{SUBSET[0]:.0f} to {SUBSET[1]:.0f} minutes in {chosen}")
+
+
+def _pairs(rows: pd.DataFrame, plan: str, selection: str) -> Pairs:
+    before, after = (rows[quarter].to_numpy(float) for quarter in QUARTERS)
+    if len(rows) < 3 or np.ptp(after - before) == 0:
+        raise TooFewStudents(
+            f"engagement/students: {len(rows)} {plan} students {selection} and active in both; "
+            "the paired comparison needs at least three, with different changes"
+        )
+    return Pairs(
+        plan=plan,
+        selection=selection,
+        before=before,
+        after=after,
+        paired_t=two_sample.paired_t(after, before, alpha=ALPHA),
+        wilcoxon=two_sample.wilcoxon(after, before, alpha=ALPHA),
+        watched_more=intervals.proportion(int((after > before).sum()), len(rows)),
+        rank_correlation=float(stats.spearmanr(before, after).statistic),
+    )
+
+
+def sensitivity(groups: Mapping[tuple[str, str], Group]) -> pd.DataFrame:
+    """The increase under other rules for outliers: one row a plan and share of values kept.
+
+    Columns: `plan`, `kept` (quantile up to which values are kept), `difference` (second minus
+    first quarter, minutes), `ratio`, `ratio_low`, `ratio_high` (of the means, 95%), `p_value`
+    (left-tailed Welch, as in the main test).
+    """
+    rows = []
+    for plan, kept in product(PLANS, TRIMS):
+        a, b = (descriptive.trim_upper(groups[plan, q].raw, kept)[0] for q in QUARTERS)
+        test = two_sample.welch(a, b, alternative="less", alpha=ALPHA)
+        # The test's ratio is first over second; the reader wants second over first.
+        ratio = test.effect("ratio of means")
+        rows.append(
+            {
+                "plan": plan,
+                "kept": kept,
+                "difference": -test.estimate,
+                "ratio": 1 / ratio.value,
+                "ratio_low": 1 / ratio.high,
+                "ratio_high": 1 / ratio.low,
+                "p_value": test.p_value,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def experiment(
+    groups: Mapping[tuple[str, str], Group], students: pd.DataFrame, plan: str
+) -> Experiment:
+    """Sizes a randomised experiment on the plan's second quarter.
+
+    Earlier minutes as a covariate shrink the variance by 1 - r^2 (CUPED: Deng, Xu, Kohavi &
+    Walker, 2013), for the students who have any; r is Pearson's, on trimmed minutes.
+    """
+    now = groups[plan, QUARTERS[1]]
+    lift = RELEVANT_LIFT * now.summary.mean
+    rows = students[students.plan == plan].dropna(subset=list(QUARTERS))
+    kept = rows[
+        (rows[QUARTERS[0]] <= groups[plan, QUARTERS[0]].threshold)
+        & (rows[QUARTERS[1]] <= now.threshold)
+    ]
+    r = kept[QUARTERS[0]].corr(kept[QUARTERS[1]]) if len(kept) > 2 else 0.0
+    sd = now.summary.sd
+    needed = power.sample_size_means(difference=lift, sd=sd, alpha=ALPHA, power=POWER)
+    adjusted = power.sample_size_means(
+        difference=lift, sd=sd * np.sqrt(1 - r**2), alpha=ALPHA, power=POWER
+    )
+    detectable = power.detectable_difference(
+        n=len(now.minutes) // 2, sd=sd, alpha=ALPHA, power=POWER
+    )
+    return Experiment(
+        plan=plan,
+        per_arm=needed,
+        per_arm_adjusted=adjusted,
+        detectable_lift=detectable / now.summary.mean,
+        mean=now.summary.mean,
+        sd=sd,
+    )

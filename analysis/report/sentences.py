@@ -1,0 +1,114 @@
+"""Sentences that are chosen from results, so that other data gives another true sentence."""
+
+from __future__ import annotations
+
+from analysis.report.text import MISSING, Prose, change, interval, number, p_value
+from analysis.stats.two_sample import Effect, TestResult
+
+SIDES = {"less": "one-sided", "greater": "one-sided", "two-sided": "two-sided"}
+
+
+def decision(test: TestResult) -> Prose:
+    """The bare decision of a test: "reject" or "keep" the null hypothesis."""
+    return Prose("reject equality" if test.reject else "do not reject")
+
+
+def effect_text(
+    effect: Effect, *, inverse: bool = False, negate: bool = False, complement: bool = False
+) -> Prose:
+    """An effect size with its interval, read as second group against first where asked.
+
+    Args:
+        effect: As the test gives it, first group against second.
+        inverse: Turn a ratio around (1 / value).
+        negate: Turn a difference around (-value).
+        complement: Turn a probability around (1 - value).
+    """
+    value, low, high = effect.value, effect.low, effect.high
+    if inverse:
+        value, low, high = 1 / value, 1 / high, 1 / low
+    if negate:
+        value, low, high = -value, -high, -low
+    if complement:
+        value, low, high = 1 - value, 1 - high, 1 - low
+    return Prose(f"{number(value, 2)} ({interval(low, high, 2)})")
+
+
+def second_minus_first(test: TestResult, digits: int = 1, unit: str = "minutes") -> Prose:
+    """The change and its 95% interval: "35.9 minutes (95% interval 12.5 to 59.3)"."""
+    low, high = -test.interval.high, -test.interval.low
+    return Prose(
+        f"{number(-test.estimate, digits)} {unit} (95% interval {interval(low, high, digits)})"
+    )
+
+
+def increase_sentence(test: TestResult, means: tuple[float, float], who: str) -> Prose:
+    """Whether a mean rose, from a left-tailed test of first against second group.
+
+    The sentence has three forms: a rise that the test supports; a fall that the two-sided
+    interval supports; and a change that the data leave open, with what they allow.
+
+    Args:
+        test: Left-tailed; its interval is the two-sided 95% interval of first minus second.
+        means: Mean of the first and of the second group, in minutes.
+        who: Whose mean it is, as the end of "The mean of ...".
+    """
+    low, high = -test.interval.high, -test.interval.low
+    moved = f"from {number(means[0], 1)} to {number(means[1], 1)} minutes"
+    said = f"one-sided {p_value(test.p_value)}"
+    if test.reject:
+        return Prose(
+            f"The mean of {who} rose {moved}, by {second_minus_first(test)}; "
+            f"a rise that chance alone would seldom produce ({said})."
+        )
+    if high < 0:
+        return Prose(
+            f"The mean of {who} did not rise: it fell {moved}, by "
+            f"{number(test.estimate, 1)} minutes (95% interval {interval(-high, -low)}), "
+            f"and the test of an increase says so ({said})."
+        )
+    return Prose(
+        f"The mean of {who} went {moved}, a change of {second_minus_first(test)}; "
+        f"the data support no increase ({said}), but do not rule one out either."
+    )
+
+
+def difference_sentence(test: TestResult, what: str, labels: tuple[str, str]) -> Prose:
+    """Whether two groups differ, from a two-sided test; never "no difference" for "not shown"."""
+    said = f"two-sided {p_value(test.p_value)}"
+    first, second = labels
+    if test.reject:
+        more, less = (first, second) if test.estimate > 0 else (second, first)
+        return Prose(
+            f"{what} differ: {more} lies above {less} by {number(abs(test.estimate), 1)} minutes "
+            f"({said})."
+        )
+    return Prose(
+        f"{what} are not shown to differ ({said}): {first} minus {second} is "
+        f"{number(test.estimate, 1)} minutes, with a 95% interval of "
+        f"{interval(test.interval.low, test.interval.high)}."
+    )
+
+
+def equivalence_sentence(test: TestResult, margin_text: str) -> Prose:
+    """What an equivalence test adds to a difference that was not shown."""
+    if test.reject:
+        return Prose(
+            f"They are shown to be equal for practical purposes: the difference lies within "
+            f"{margin_text} ({p_value(test.p_value)})."
+        )
+    return Prose(
+        f"Nor are they shown to be equal: a difference of {margin_text} cannot be ruled out "
+        f"({p_value(test.p_value)})."
+    )
+
+
+def change_words(ratio: float) -> Prose:
+    """A ratio in words: "8% more", "48% less", "about the same"."""
+    if not ratio > 0:
+        return Prose(MISSING)
+    if abs(ratio - 1) < 0.005:
+        return Prose("about the same")
+    if ratio >= 2:
+        return Prose(f"{number(ratio, 1)} times as much")
+    return Prose(f"{change(ratio).lstrip('+−')} {'more' if ratio > 1 else 'less'}")
