@@ -15,7 +15,8 @@ from tabulate import tabulate
 
 from analysis import contracts, simulate, sources
 
-# Modules with `results(tables: sources.Tables) -> dict`: every number of the chapter by dotted name.
+_DESCRIPTION = "Check tables, print every number of a study, write synthetic tables."
+# Modules with `results(tables: sources.Tables) -> dict`: a chapter's numbers by dotted name.
 STUDIES = {"engagement": "analysis.engagement"}
 
 
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m analysis", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument(
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "STUDY_TABLE (default: BOOK_DATA, or else the shipped tables)",
     )
 
-    check = commands.add_parser("check", parents=[data], help="check tables against their contracts")
+    check = commands.add_parser("check", parents=[data], help="check tables against contracts")
     check.add_argument("studies", nargs="*", metavar="STUDY", default=[],
                        help=f"{', '.join(contracts.CONTRACTS)} (default: all)")
     check.set_defaults(run=_check)
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> int:
-    """Print what does not fit, as a table on standard output; what was read goes to standard error."""
+    """Print what does not fit as a table; what was read is said on standard error."""
     problems = []
     for study in options.studies or contracts.CONTRACTS:
         tables, found = sources.check_study(study, options.data)
@@ -82,7 +83,7 @@ def _check(options: argparse.Namespace) -> int:
             print(f"{study}/{name}: {table.count().to_pyarrow().as_py():,} rows fit the contract")
     if problems:
         frame = contracts.to_frame(problems)
-        cells = [["" if cell is None else cell for cell in row] for row in frame.astype(object).values]
+        cells = frame.astype(object).where(frame.notna(), "").values
         print(tabulate(cells, headers=list(frame.columns), disable_numparse=True))
     return 1 if problems else 0
 

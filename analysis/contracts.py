@@ -19,20 +19,21 @@ import pandas as pd
 
 # ISO 3166-1 alpha-2, the officially assigned codes, and XK (user-assigned, in wide use for Kosovo).
 COUNTRY_CODES = tuple(
-    """AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS
-    BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG
-    EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR
-    HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR
-    LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG
-    NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE
-    SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA
-    UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW""".split()
+    """AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ
+    BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO
+    DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU
+    GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW
+    KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU
+    MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW
+    PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF
+    TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT
+    ZA ZM ZW""".split()
 )
 
 # Contract type -> the Ibis type that the analysis sees, and how an error names it.
 TYPES = {
     "text": ("string", "text"),
-    "whole": ("int64", "a whole number"),
+    "whole number": ("int64", "a whole number"),
     "number": ("float64", "a finite number such as 1234.5"),
     "date": ("date", "an ISO date (YYYY-MM-DD)"),
     "timestamp": ("timestamp", "an ISO date and time (YYYY-MM-DD HH:MM:SS)"),
@@ -105,12 +106,13 @@ class StudyContract:
 CONTRACTS = {
     "engagement": StudyContract(
         origin=(
-            "Calibrated to the published aggregates of an e-learning platform, Q4 2021 against Q4 2022: "
-            "per plan and quarter the number of students, mean, sd, median and quartiles of the minutes "
-            "watched after the values above the 99th percentile of the group are dropped; the same for "
-            "the free plan's students from the US and from India in 2022; and, before trimming, for the "
-            "students of both quarters who watched 1 to 100 minutes in 2021. Everything else (the shape "
-            "between those figures, the other countries, who returned) is chosen to be plausible; "
+            "Calibrated to the published aggregates of an e-learning platform, Q4 2021 against "
+            "Q4 2022: per plan and quarter the number of students, mean, sd, median and "
+            "quartiles of the minutes watched after the values above the 99th percentile of the "
+            "group are dropped; the same for the free plan's students from the US and from India "
+            "in 2022; and, before trimming, for the students of both quarters who watched 1 to "
+            "100 minutes in 2021. Everything else (the shape between those figures, the other "
+            "countries, who returned) is chosen to be plausible; "
             "`analysis/simulate/engagement.py` says how."
         ),
         tables=(
@@ -122,7 +124,8 @@ CONTRACTS = {
                     Column("student_country", "text", "Country of the student", nullable=True,
                            allowed=COUNTRY_CODES,
                            allowed_as="an ISO 3166-1 alpha-2 code in capitals, for example US"),
-                    Column("paid", "whole", "1 on a paid plan, 0 on the free plan", allowed=(0, 1)),
+                    Column("paid", "whole number", "1 on a paid plan, 0 on the free plan",
+                           allowed=(0, 1)),
                     Column("minutes_watched_21", "number",
                            "Watched in Q4 2021; missing: not on the platform in that quarter",
                            unit="minutes", nullable=True, low=0),
@@ -187,7 +190,7 @@ class ContractError(Exception):
 
 
 def show(value: object) -> str:
-    """A value from a table, quoted, escaped and cut, so that it is safe on one line of a terminal."""
+    """A value from a table: quoted, escaped and cut, safe on one line of a terminal."""
     if value is None:
         return "(empty)"
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
@@ -197,7 +200,7 @@ def show(value: object) -> str:
 def match_header(
     contract: TableContract, header: Sequence[str], file: str
 ) -> tuple[dict[str, int], list[Problem]]:
-    """Find the contract's columns in a header; case and the choice of space, `-` or `_` do not matter.
+    """Find the contract's columns in a header, whatever the case and the choice of space, `-`, `_`.
 
     Returns:
         Position of each column found, by canonical name, and what is wrong with the header.
@@ -236,7 +239,7 @@ def _values(contract: TableContract, raw: ir.Table) -> dict[str, ir.Value]:
 
 def _convert(column: Column, value: ir.Value) -> ir.Value:
     cast = value.try_cast if value.type().is_string() else value.cast
-    if column.type not in ("whole", "number"):
+    if column.type not in ("whole number", "number"):
         return cast(TYPES[column.type][0])
     number = cast("float64")
     usable = ~(number.isnan() | number.isinf())
@@ -244,7 +247,8 @@ def _convert(column: Column, value: ir.Value) -> ir.Value:
         usable &= ~value.contains("_")
     if column.type == "number":
         return usable.ifelse(number, ibis.null("float64"))
-    return (usable & (number == number.floor())).ifelse(number, ibis.null("float64")).cast("int64")
+    usable &= (number % 1 == 0) & (number.abs() < 2**53)  # beyond, float64 skips whole numbers
+    return usable.ifelse(number, ibis.null("float64")).cast("int64")
 
 
 def _readable(column: Column, dtype: dt.DataType, can_parse: bool) -> bool:
@@ -253,7 +257,7 @@ def _readable(column: Column, dtype: dt.DataType, can_parse: bool) -> bool:
         return can_parse or column.type == "text"
     return {
         "text": dtype.is_integer() or dtype.is_uuid(),
-        "whole": dtype.is_numeric() or dtype.is_boolean(),
+        "whole number": dtype.is_numeric() or dtype.is_boolean(),
         "number": dtype.is_numeric(),
         "date": dtype.is_date() or dtype.is_timestamp(),
         "timestamp": dtype.is_date() or dtype.is_timestamp(),
@@ -292,11 +296,13 @@ def _row_rules(contract: TableContract, present: Iterable[str]) -> list[Rule]:
         if not column.nullable:
             add(column, "not be empty", lambda raw, value: raw.isnull())
         if column.type != "text":
-            add(column, f"be {TYPES[column.type][1]}", lambda raw, value: raw.notnull() & value.isnull())
+            add(column, f"be {TYPES[column.type][1]}",
+                lambda raw, value: raw.notnull() & value.isnull())
         if column.low is not None or column.high is not None:
             add(column, f"be {_range(column)}", lambda raw, value, c=column: _outside(c, value))
         if column.allowed:
-            add(column, f"be {_allowed(column)}", lambda raw, value, c=column: value.notin(c.allowed))
+            add(column, f"be {_allowed(column)}",
+                lambda raw, value, c=column: value.notin(c.allowed))
     if all(column.name in present for column in contract.columns):
         rules += [
             Rule(rule.column, rule.text, lambda raw, rule=rule: rule.broken(_values(contract, raw)))
@@ -321,9 +327,9 @@ def find_problems(
         One problem a broken rule, with its first row; rows are counted from 2 (the header is 1).
     """
     problems = [
-        Problem(file, f"must be {TYPES[c.type][1]}; the column's type is {raw[c.name].type()}", c.name)
+        Problem(file, f"must be {TYPES[c.type][1]}; the column's type is {dtype}", c.name)
         for c in contract.columns
-        if c.name in raw.columns and not _readable(c, raw[c.name].type(), can_parse)
+        if (dtype := raw.schema().get(c.name)) and not _readable(c, dtype, can_parse)
     ]
     raw = raw.drop(*(problem.column for problem in problems))
     rules = _row_rules(contract, raw.columns)
@@ -335,7 +341,7 @@ def find_problems(
         measures[f"unique{i}"] = raw[name].count() - raw[name].nunique()
     counts = raw.aggregate(**measures).to_pyarrow().to_pylist()[0]
     if not counts["rows"]:
-        return [*problems, Problem(file, "must have at least one row below the header")]
+        return [*problems, Problem(file, "must have at least one row of data")]
 
     numbered = raw.mutate(_row=ibis.row_number().over() + 2 if ordered else ibis.null("int64"))
     for i, rule in enumerate(rules):
@@ -372,7 +378,8 @@ def data_dictionary() -> str:
         parts.append(f"## {study}\n\n{contract.origin}\n")
         for table in contract.tables:
             parts.append(f"### {study}/{table.name}\n\nOne row: {table.row}.\n")
-            parts.append(pd.DataFrame([_entry(c) for c in table.columns]).to_markdown(index=False) + "\n")
+            columns = pd.DataFrame([_entry(column) for column in table.columns])
+            parts.append(columns.to_markdown(index=False) + "\n")
             parts += [f"- `{rule.column}`: {rule.text}." for rule in table.rules]
     return "\n".join(parts)
 
@@ -383,7 +390,7 @@ def _entry(column: Column) -> dict[str, str]:
     limits += ["no repeats"] if column.unique else []
     return {
         "column": f"`{column.name}`",
-        "type": TYPES[column.type][1],
+        "type": column.type,
         "unit": column.unit,
         "may be missing": "yes" if column.nullable else "no",
         "rule": "; ".join(limits),
@@ -395,9 +402,9 @@ def _entry(column: Column) -> dict[str, str]:
 _DICTIONARY_HEAD = """\
 # The shipped tables
 
-**All data here is synthetic.** No row describes a real person or a real purchase. The tables are made
-by `python -m analysis simulate STUDY`, which writes the same bytes every time; another `--seed` makes
-another population of the same kind. This page is generated from `analysis/contracts.py`
+**All data here is synthetic.** No row describes a real person or a real purchase. The tables are
+made by `python -m analysis simulate STUDY`, which writes the same bytes every time; another `--seed`
+makes another population of the same kind. This page is generated from `analysis/contracts.py`
 (`python -m analysis.contracts > data/README.md`).
 
 To use tables of your own, put them in a folder laid out like this one, `STUDY/TABLE.csv` or
@@ -406,8 +413,8 @@ To use tables of your own, put them in a folder laid out like this one, `STUDY/T
 
 - CSV: UTF-8 with a header row; separated by comma, semicolon, tab or `|`; ISO dates; an empty field
   is a missing value.
-- The header match ignores case and the choice of space, `-` or `_`. The order of the columns does not
-  matter, further columns are ignored.
+- The header match ignores case and the choice of space, `-` or `_`. The order of the columns does
+  not matter, further columns are ignored.
 """
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 `BOOK_DATA` (or the argument `where`) names a folder with a sub-folder a study, `STUDY/TABLE.csv` or
 `STUDY/TABLE.parquet`, or an Ibis connection URL (`duckdb://file.ddb`, `postgres://...`,
-`pyspark://...`) where the tables are named `STUDY_TABLE`. Tables stay where they are: what is handed
-out are Ibis tables, typed by the contract, and files are read by an in-memory DuckDB when a query runs.
+`pyspark://...`) where the tables are named `STUDY_TABLE`. Tables stay where they are: what is
+handed out are Ibis tables, typed by the contract; files are read by an in-memory DuckDB when a query
+runs.
 
 Every file looked for, there or not, and every URL is announced as the audit event `analysis.read`
 (`sys.addaudithook`), so that a cache can know what a computation depends on.
@@ -80,7 +81,7 @@ def open_study(study: str, where: str | Path | None = None) -> Tables:
 
 
 def check_study(study: str, where: str | Path | None = None) -> tuple[Tables, list[Problem]]:
-    """Like `open_study`, but returns every problem; the tables then are those that have all columns."""
+    """Like `open_study`, but returns the problems; the tables are those that have all columns."""
     if study not in CONTRACTS:
         raise SourceError(f"no study {study!r}; there is {', '.join(CONTRACTS)}")
     where = _where(where)
@@ -100,7 +101,7 @@ def _mask(url: str) -> str:
 def _check_folder(
     study: str, where: str | Path, fallback: bool = False
 ) -> tuple[Tables, list[Problem]] | None:
-    """The tables in a folder and what is wrong with them; None: nothing for this study there."""
+    """The tables in a folder and what is wrong; None: nothing for this study."""
     where = Path(where)
     folder = where / study
     shipped = where.resolve() == SHIPPED
@@ -139,7 +140,7 @@ def _check_folder(
 
 
 def _check_backend(study: str, url: str | Path) -> tuple[Tables, list[Problem]] | None:
-    """The tables behind a connection URL and what is wrong with them; None: nothing for this study."""
+    """The tables behind a connection URL and what is wrong; None: nothing for this study."""
     url = str(url)
     masked = _mask(url)
     sys.audit("analysis.read", masked)
@@ -174,7 +175,7 @@ def _checked(
     contract: TableContract, raw: ir.Table | None, file: str, header: list[Problem],
     ordered: bool, can_parse: bool = True,
 ) -> tuple[ir.Table | None, list[Problem]]:
-    """The typed table (None where columns lack) and every problem; `header` are those of the header."""
+    """The typed table (None where columns lack) and every problem, those of the header first."""
     if raw is None:
         return None, header
     problems = header + contracts.find_problems(contract, raw, file, ordered, can_parse)
@@ -198,7 +199,7 @@ def _read_parquet(
 def _read_csv(
     connection: ibis.BaseBackend, contract: TableContract, path: Path, file: str
 ) -> tuple[ir.Table | None, list[Problem]]:
-    """Every field is read as text: what is a number, a date or a code is for the contract to say."""
+    """Every field is read as text: what is a number, a date or a code, the contract says."""
     with path.open("rb") as stream:
         if stream.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             return None, [Problem(file, "must be UTF-8; the file is UTF-16")]
@@ -208,6 +209,7 @@ def _read_csv(
     dialect, (at, header) = dialects[best], matches[best]
     if not dialect.header:
         return None, [Problem(file, "must have a header row; the file is empty")]
+    width = len(dialect.header)
     fault = _first_fault(dialect, at, file, last=dialect.above + 1)
     if fault:
         return None, [fault]
@@ -217,7 +219,7 @@ def _read_csv(
     def read(strict: bool):
         table = connection.read_csv(
             path, auto_detect=False, delim=dialect.delimiter, quote='"', escape='"', header=False,
-            skip=dialect.above + 1, columns={f"c{i}": "VARCHAR" for i in range(len(dialect.header))},
+            skip=dialect.above + 1, columns={f"c{i}": "VARCHAR" for i in range(width)},
             strict_mode=strict,
         )
         raw = table.select(**{column: table[i] for column, i in at.items()})

@@ -8,12 +8,19 @@ import plotnine as p9
 
 from analysis import engagement as study
 from analysis.report import figures
-from analysis.report.sentences import decision, effect_text, increase_sentence
+from analysis.report.sentences import (
+    decision,
+    difference_sentence,
+    effect_text,
+    equivalence_sentence,
+    increase_sentence,
+)
 from analysis.report.tables import table
 from analysis.report.text import (
     Prose,
     change,
     count,
+    escape,
     interval,
     listing,
     number,
@@ -454,3 +461,495 @@ def tbl_experiments(s: study.Study) -> Prose:
     ]
     frame = pd.DataFrame(rows)
     return table(frame, {name: Prose for name in frame.columns[1:]})
+
+
+# --- sentences -------------------------------------------------------------------------------
+
+
+def _mean_change(s: study.Study, plan: str) -> float:
+    first, second = s.comparisons[plan].means
+    return second / first
+
+
+def answer_plan(s: study.Study, plan: str) -> Prose:
+    """One plan's answer in a sentence."""
+    c = s.comparisons[plan]
+    who = PLAN_STUDENTS[plan].capitalize()
+    low, high = -c.welch.interval.high, -c.welch.interval.low
+    size = f"by {change(_mean_change(s, plan))} (95% interval of the change {interval(low, high)} minutes)"
+    moved = f"from {number(c.means[0], 1)} to {number(c.means[1], 1)} minutes a quarter"
+    if c.welch.reject:
+        return Prose(f"**{who}** watched more on average, {moved}, {size}.")
+    if high < 0:
+        return Prose(f"**{who}** watched less on average, {moved}, {size}.")
+    return Prose(f"For **{PLAN_STUDENTS[plan]}** no increase is shown: the mean went {moved}, {size}.")
+
+
+def answer_countries(s: study.Study) -> Prose:
+    """The answer to the third question in a sentence."""
+    c = s.countries
+    first, second = c.labels
+    if c.welch.reject:
+        more, less = (first, second) if c.welch.estimate > 0 else (second, first)
+        return Prose(
+            f"In the free plan, students in **{more}** watch longer on average than those in "
+            f"**{less}** ({p_value(c.welch.p_value)})."
+        )
+    gap = c.medians[0] - c.medians[1]
+    tail = ""
+    if c.mann_whitney.reject:
+        more, less = (first, second) if gap > 0 else (second, first)
+        tail = f", although the typical student in {more} watches longer than the one in {less}"
+    return Prose(
+        f"In the free plan, the means of **{first}** and **{second}** are not shown to differ "
+        f"({p_value(c.welch.p_value)}){tail}."
+    )
+
+
+def answer_cause(s: study.Study) -> Prose:
+    """Why none of it is the features' doing, as far as anybody can tell."""
+    t = s.turnover["free"]
+    growth = t.students.students[1:].sum() / t.students.students[:2].sum()
+    crowd = f"the number of active free-plan students changed {_times(growth)}"
+    return Prose(
+        f"None of this shows what the features did: there was no group without them, and {crowd} "
+        "in the same time."
+    )
+
+
+def _times(ratio: float) -> str:
+    return f"by a factor of {number(ratio, 1)}"
+
+
+def provenance(s: study.Study) -> Prose:
+    """Whose tables these are."""
+    if s.fallback:
+        return Prose(
+            "**Your data hold no tables for this study, so it is shown on the shipped ones.** "
+            "They are synthetic: made by a seeded generator to agree with the published figures."
+        )
+    if s.shipped:
+        return Prose(
+            "The table is synthetic: made by a seeded generator so that it agrees with the "
+            "figures that the source published; no row is a real student."
+        )
+    return Prose(f"The table comes from {escape(s.origin)}.")
+
+
+def sizes(s: study.Study) -> Prose:
+    """How many students there are, by plan and quarter."""
+    parts = [
+        f"{number(s.groups[plan, BEFORE].raw_summary.n)} {PLAN_STUDENTS[plan]} were active in {BEFORE} "
+        f"and {number(s.groups[plan, AFTER].raw_summary.n)} in {AFTER}"
+        for plan in study.PLANS
+    ]
+    return Prose(f"Of {count(s.registered, 'student')} in the table, {parts[0]}; {parts[1]}.")
+
+
+def mean_against_median(s: study.Study) -> Prose:
+    """By how much the mean exceeds the median."""
+    ratios = [g.summary.mean / g.summary.median for g in s.groups.values() if g.summary.median > 0]
+    least, most = min(ratios), max(ratios)
+    if least > 1.2:
+        return Prose(
+            f"In every group the mean is far above the median, {number(least, 1)} to "
+            f"{number(most, 1)} times as large."
+        )
+    return Prose(
+        f"The mean is {number(least, 1)} to {number(most, 1)} times the median, depending on the group."
+    )
+
+
+def shape_sentence(s: study.Study, plan: str) -> Prose:
+    """How the typical student and the tail of a plan moved."""
+    a, b = (s.groups[plan, q].summary for q in study.QUARTERS)
+    who = PLAN_STUDENTS[plan]
+    middle = b.median / a.median
+    top = b.p90 / a.p90
+    if abs(middle - 1) < 0.05 and top > 1.05:
+        return Prose(
+            f"Among {who} the middle hardly moved (median {number(a.median, 1)}, then "
+            f"{number(b.median, 1)} minutes) while the busiest tenth reached further "
+            f"(90th percentile {number(a.p90)}, then {number(b.p90)} minutes)."
+        )
+    direction = "to the left, towards fewer minutes" if middle < 1 else "to the right, towards more minutes"
+    whole = (middle < 1) == (top < 1)
+    return Prose(
+        f"Among {who} {'the whole curve' if whole else 'the middle of the curve'} moved {direction}: the "
+        f"median went from {number(a.median, 1)} to {number(b.median, 1)} minutes and the 90th "
+        f"percentile from {number(a.p90)} to {number(b.p90)}."
+    )
+
+
+def concentration(s: study.Study) -> Prose:
+    """How much of the watching the top tenth does."""
+    parts = [
+        f"{percent(s.groups[plan, AFTER].summary.top_10_share, 0)} of all minutes among {PLAN_STUDENTS[plan]}"
+        for plan in study.PLANS
+    ]
+    return Prose(f"In {AFTER} the most active tenth of students watched {listing(parts)}.")
+
+
+def interval_sentence(s: study.Study) -> Prose:
+    """Whether the two kinds of interval disagree."""
+    leans = []
+    for g in s.groups.values():
+        half = g.t_interval.high - g.summary.mean
+        shift = ((g.bca_interval.low + g.bca_interval.high) / 2 - g.summary.mean) / half
+        leans.append(shift)
+    most = max(leans, key=abs)
+    n = min(g.summary.n for g in s.groups.values())
+    side = "up" if most > 0 else "down"
+    if abs(most) < 0.1:
+        return Prose(
+            "The two kinds hardly differ: the middle of the BCa interval lies at most "
+            f"{percent(abs(most), 0)} of a half-width away from the mean. "
+            f"With {number(n)} students and more in a group, the mean of even so skewed a sample is "
+            "close to normal (the central limit theorem); with a few dozen it would not be."
+        )
+    return Prose(
+        f"The BCa intervals lean {side} by as much as {percent(abs(most), 0)} of a half-width: with "
+        f"as few as {number(n)} students in a group, the long tail still shows in the mean."
+    )
+
+
+def variance_sentence(comparisons: list[study.Comparison]) -> Prose:
+    """What the tests of the spreads decide."""
+    unequal = [c.name for c in comparisons if c.brown_forsythe.reject]
+    disagree = [c.name for c in comparisons if c.f_test.reject != c.brown_forsythe.reject]
+    if len(unequal) == len(comparisons):
+        told = "The spreads differ in both plans"
+    elif unequal:
+        told = f"The spreads differ in the {listing(n.lower() for n in unequal)} only"
+    else:
+        told = "The spreads are not shown to differ"
+    caution = (
+        f" The two tests disagree about the {listing(n.lower() for n in disagree)}; with such "
+        "tails the F test is the one to distrust."
+        if disagree
+        else ""
+    )
+    return Prose(
+        f"{told}.{caution} Either way Welch's test, which does not assume equal variances, is the "
+        "one to read; choosing between tests by a preliminary test would spoil the error rate."
+    )
+
+
+def increase(s: study.Study, plan: str) -> Prose:
+    """The verdict on a plan's increase."""
+    c = s.comparisons[plan]
+    return increase_sentence(c.welch, c.means, PLAN_STUDENTS[plan])
+
+
+def effect_meaning(s: study.Study, plan: str) -> Prose:
+    """An effect size in plain words."""
+    c = s.comparisons[plan]
+    d = abs(c.welch.effect("Hedges' g").value)
+    size = "tiny" if d < 0.1 else "small" if d < 0.35 else "medium" if d < 0.65 else "large"
+    p = 1 - c.mann_whitney.effect("probability of superiority").value
+    hours = (c.means[1] - c.means[0]) / 60 * 60
+    more = "more" if hours >= 0 else "less"
+    return Prose(
+        f"Among {PLAN_STUDENTS[plan]} the average student watched {number(abs(hours))} minutes {more} "
+        f"a quarter, a {size} difference beside how much students differ from each other; pick one "
+        f"student from each quarter at random, and the later one watched longer in "
+        f"{percent(p, 0)} of such pairs."
+    )
+
+
+def median_sentence(s: study.Study, plan: str) -> Prose:
+    """Whether the typical student moved as the mean did."""
+    c = s.comparisons[plan]
+    a, b = c.medians
+    who = PLAN_STUDENTS[plan]
+    medians = f"the median went from {number(a, 1)} to {number(b, 1)} minutes"
+    mean_up, ranks_up = c.welch.reject, c.mann_whitney.reject
+    if mean_up and not ranks_up:
+        return Prose(
+            f"Among {who} the mean rose but the typical student did not watch more: {medians}, "
+            f"and the ranks show no increase ({p_value(c.mann_whitney.p_value)}). "
+            "The rise sits in the upper tail."
+        )
+    if mean_up:
+        return Prose(f"Among {who} mean and ranks agree on an increase; {medians}.")
+    if ranks_up:
+        return Prose(
+            f"Among {who} the typical student watched more although the mean shows no increase: {medians}."
+        )
+    return Prose(f"Among {who} neither mean nor ranks show an increase; {medians}.")
+
+
+def sensitivity_sentence(s: study.Study, plan: str) -> Prose:
+    """Whether the outlier rule decides the verdict."""
+    rows = s.sensitivity[s.sensitivity.plan == plan]
+    significant_at = rows[rows.p_value < study.ALPHA]
+    who = PLAN_STUDENTS[plan]
+    span = f"(ratio of the means {number(rows.ratio.min(), 2)} to {number(rows.ratio.max(), 2)})"
+    if len(significant_at) == len(rows):
+        return Prose(f"Among {who} the increase is found under every rule {span}.")
+    if significant_at.empty:
+        return Prose(f"Among {who} no rule finds an increase {span}.")
+    yes = listing(_rule(k) for k in significant_at.kept)
+    no = listing(_rule(k) for k in rows[rows.p_value >= study.ALPHA].kept)
+    return Prose(
+        f"Among {who} the verdict depends on the tail: an increase is found when one drops {yes} of "
+        f"the top, and none when one drops {no} {span}."
+    )
+
+
+def _rule(kept: float) -> str:
+    return _kept(kept)
+
+
+def growth_sentence(s: study.Study) -> Prose:
+    """How the number of students and the total minutes changed."""
+    parts = []
+    for plan, t in s.turnover.items():
+        n = t.students.students
+        students = n[1:].sum() / n[:2].sum()
+        parts.append(
+            f"{PLAN_STUDENTS[plan]} went from {number(n[:2].sum())} to {number(n[1:].sum())} "
+            f"({change(students)}), and the time they watched altogether from "
+            f"{number(t.total_before / 60)} to {number(t.total_after / 60)} hours "
+            f"({change(t.total_after / t.total_before)})"
+        )
+    return Prose(f"The crowd itself changed: {parts[0]}; {parts[1]}.")
+
+
+def decomposition_sentence(s: study.Study, plan: str) -> Prose:
+    """Which part of the change of the mean is the largest."""
+    t = s.turnover[plan]
+    total = t.mean_after - t.mean_before
+    parts = {
+        "the same students watching {}": t.from_stayers,
+        "newcomers watching {} than those who had left": t.from_exchange,
+        "a shift between stayers and the rest that made the average student watch {}": t.from_weights,
+    }
+    cause, largest = max(parts.items(), key=lambda item: abs(item[1]))
+    words = cause.format("more" if largest > 0 else "less")
+    direction = "rise" if total > 0 else "fall"
+    if largest * total < 0:
+        return Prose(
+            f"Among {PLAN_STUDENTS[plan]} the mean's {direction} of {number(abs(total), 1)} minutes hides "
+            f"opposite moves; the largest is {words} ({number(largest, 1)} minutes)."
+        )
+    return Prose(
+        f"Among {PLAN_STUDENTS[plan]} the largest part of the {direction} of {number(abs(total), 1)} minutes "
+        f"is {words} ({number(largest, 1)} minutes)."
+    )
+
+
+def pairs_sentence(s: study.Study, plan: str) -> Prose:
+    """How the students of both quarters changed."""
+    p = s.pairs[plan]
+    diff = p.paired_t
+    more = p.watched_more
+    if more.low > 0.5:
+        who = "most of them watched more"
+    elif more.high < 0.5:
+        who = "most of them watched less"
+    else:
+        who = "about as many watched more as watched less"
+    mean_told = (
+        "a change that the paired test supports" if diff.reject else "which the paired test does not support as a change"
+    )
+    return Prose(
+        f"Of the {number(len(p.before))} {PLAN_STUDENTS[plan]} active in both quarters, {who} "
+        f"({percent(more.estimate, 0)}, 95% interval {interval(100 * more.low, 100 * more.high, 0)}%); "
+        f"their mean moved by {number(diff.estimate, 1)} minutes "
+        f"(95% interval {interval(diff.interval.low, diff.interval.high)}), {mean_told} "
+        f"({p_value(diff.p_value)})."
+    )
+
+
+def low_sentence(s: study.Study) -> Prose:
+    """What the source's subset seems to show."""
+    parts = [
+        f"the mean of the {number(len(p.before))} {PLAN_STUDENTS[plan]} goes from "
+        f"{number(p.before.mean(), 1)} to {number(p.after.mean(), 1)} minutes"
+        for plan, p in s.low_pairs.items()
+    ]
+    return Prose(f"There {listing(parts)}.")
+
+
+def mirror_sentence(s: study.Study) -> Prose:
+    """Whether the mirror shows regression to the mean."""
+    told = []
+    for plan, p in s.mirror_pairs.items():
+        told.append(p.before.mean() > p.after.mean())
+    parts = [
+        f"{number(p.before.mean(), 1)} to {number(p.after.mean(), 1)} minutes among {PLAN_STUDENTS[plan]}"
+        for plan, p in s.mirror_pairs.items()
+    ]
+    if all(told):
+        return Prose(
+            f"Seen that way, the same data show a steep *fall*, from {listing(parts)}. "
+            "Both cannot be the features' doing; what they share is the choice of a low quarter. "
+            "A subset chosen by its outcome says nothing about a change."
+        )
+    return Prose(
+        f"Seen that way, the means go from {listing(parts)}: choosing by the other quarter does not "
+        "simply turn the picture around here, but the choice still bends both comparisons."
+    )
+
+
+def countries_difference(s: study.Study) -> Prose:
+    c = s.countries
+    return difference_sentence(c.welch, "The means", c.labels)
+
+
+def countries_equivalence(s: study.Study) -> Prose:
+    c = s.countries
+    if c.welch.reject:
+        return Prose(
+            f"The difference amounts to {percent(abs(c.welch.estimate) / c.means[0], 0)} of the first mean."
+        )
+    return equivalence_sentence(
+        c.equivalence, f"{percent(study.RELEVANT_LIFT, 0)} of the first country's mean either way"
+    )
+
+
+def countries_medians(s: study.Study) -> Prose:
+    """What the ranks say about the two countries."""
+    c = s.countries
+    p = c.mann_whitney.effect("probability of superiority")
+    first, second = c.labels
+    medians = f"{number(c.medians[0], 1)} minutes in {first} and {number(c.medians[1], 1)} in {second}"
+    if c.mann_whitney.reject:
+        more, less = (first, second) if p.value > 0.5 else (second, first)
+        return Prose(
+            f"The typical students do differ: the medians are {medians}, and a random student in "
+            f"{more} watches longer than one in {less} in {percent(max(p.value, 1 - p.value), 0)} of "
+            f"pairs (Mann–Whitney, {p_value(c.mann_whitney.p_value)}). "
+            "A question about means has one answer, and a question about students another."
+        )
+    return Prose(
+        f"The medians are {medians}, and the ranks do not tell the countries apart either "
+        f"({p_value(c.mann_whitney.p_value)})."
+    )
+
+
+def false_alarm(s: study.Study) -> Prose:
+    """Chance of at least one false alarm among the study's tests, were they independent."""
+    return percent(1 - (1 - study.ALPHA) ** len(s.family), 0)
+
+
+def family_sentence(s: study.Study) -> Prose:
+    """What is left after the correction."""
+    before = int((s.family.p_value < study.ALPHA).sum())
+    after = int(s.family.reject.sum())
+    if before == after:
+        return Prose(
+            f"The correction changes no decision: {count(after, 'result')} of {len(s.family)} "
+            f"{'is' if after == 1 else 'are'} significant before and after it."
+        )
+    return Prose(
+        f"Of {count(before, 'result')} significant alone, {number(after)} "
+        f"{'remains' if after == 1 else 'remain'} after the correction."
+    )
+
+
+def conclusion(s: study.Study) -> Prose:
+    """The study's conclusion in a paragraph."""
+    sentences = []
+    for plan in study.PLANS:
+        c = s.comparisons[plan]
+        who = PLAN_STUDENTS[plan]
+        if c.welch.reject and c.mann_whitney.reject:
+            told = f"{who} watched more, the typical one as well as the average"
+        elif c.welch.reject:
+            told = f"{who} watched more on average, but the typical one did not: the heavy users watched more"
+        elif c.welch.interval.low > 0:
+            told = f"{who} watched less on average"
+        else:
+            told = f"for {who} neither an increase nor its absence is shown"
+        sentences.append(told)
+    text = f"{sentences[0][0].upper()}{sentences[0][1:]}; {sentences[1]}."
+    t = s.turnover["free"]
+    total = t.total_after / t.total_before
+    if t.mean_after < t.mean_before and total > 1:
+        text += (
+            f" Yet the free plan as a whole is watched more than before ({change(total)} in hours): "
+            "a platform that draws a larger and more casual crowd gains minutes and loses "
+            "minutes *per student* at once, and no single average can report both."
+        )
+    return Prose(text)
+
+
+def experiment_sentence(s: study.Study) -> Prose:
+    """What the experiment asks for and whether one quarter suffices."""
+    parts = []
+    for plan, e in s.experiments.items():
+        active = len(s.groups[plan, AFTER].minutes)
+        enough = "has" if 2 * e.per_arm <= active else "does not have"
+        parts.append(
+            f"the {plan} plan needs {number(e.per_arm)} students an arm and, with {number(active)} "
+            f"active in a quarter, {enough} them"
+        )
+    return Prose(
+        f"To see a lift of {percent(study.RELEVANT_LIFT, 0)}, {listing(parts)}. "
+        "Where they are too few, there are three ways out: run longer, look for a larger effect "
+        "only, or measure something less skewed, such as the share of students who come back each week."
+    )
+
+
+def recommendations(s: study.Study) -> Prose:
+    """What to do, each item with the result that it rests on."""
+    items = [
+        "**Do not credit the features yet.** Hold back a random part of new students from the next "
+        "feature and compare within the quarter; @tbl-engagement-experiments has the numbers."
+    ]
+    paid, free = s.comparisons["paid"], s.comparisons["free"]
+    if paid.welch.reject and not paid.mann_whitney.reject:
+        items.append(
+            "**Ask the heavy users.** The rise among paying students sits in the upper tail "
+            f"(90th percentile {number(s.groups['paid', BEFORE].summary.p90)}, then "
+            f"{number(s.groups['paid', AFTER].summary.p90)} minutes): find out which feature they use, "
+            "before building more for everybody."
+        )
+    elif paid.welch.reject:
+        items.append(
+            "**Keep what paying students have.** They watch more, and not only the keenest do; make "
+            "sure that the next change does not take that away."
+        )
+    else:
+        items.append(
+            "**Look at the paying students first.** They pay, and no increase is shown; interview "
+            "those who watched less."
+        )
+    if free.medians[1] < free.medians[0]:
+        items.append(
+            "**Win the first hour.** The typical free-plan student now watches "
+            f"{number(free.medians[1], 1)} minutes in a quarter, against {number(free.medians[0], 1)} "
+            "before; the first lesson decides more than any leaderboard does."
+        )
+    else:
+        items.append(
+            "**Build on the free plan.** Its typical student watches "
+            f"{number(free.medians[1], 1)} minutes, against {number(free.medians[0], 1)} before; test "
+            "what turns that into subscriptions."
+        )
+    items.append(
+        "**Report two numbers, always.** Active students and median minutes beside the mean, so that "
+        "growth in numbers is not mistaken for a loss of interest, nor a loud minority for the crowd."
+    )
+    if s.countries.mann_whitney.reject and not s.countries.welch.reject:
+        items.append(
+            f"**Do not treat {s.countries.labels[0]} and {s.countries.labels[1]} as one market.** Their "
+            "means agree, their typical students do not."
+        )
+    return Prose("\n".join(f"{i}. {item}" for i, item in enumerate(items, 1)))
+
+
+def limit_of_data(s: study.Study) -> Prose:
+    """What the origin of the tables limits."""
+    if s.shipped:
+        return Prose(
+            "The shipped table is synthetic. It agrees with the published counts, means, spreads and "
+            "medians; what was not published, such as how many students were active in both quarters, "
+            "is a plausible choice of the generator, and conclusions that rest on it illustrate the method."
+        )
+    return Prose(
+        "The tables are taken as they are; whether a missing minute means absence or a lost log "
+        "cannot be seen from them."
+    )

@@ -1,4 +1,4 @@
-"""Generators of the shipped tables: one module a study, each with `SEED` and `parts(seed, scale)`."""
+"""Generators of the shipped tables: a module a study, each with `SEED` and `parts(seed, scale)`."""
 
 import importlib
 import math
@@ -12,7 +12,9 @@ GENERATORS = {"engagement": "analysis.simulate.engagement"}
 SMALLEST_SCALE = 0.01
 
 
-def parts(study: str, seed: int | None = None, scale: float = 1) -> Iterator[dict[str, pd.DataFrame]]:
+def parts(
+    study: str, seed: int | None = None, scale: float = 1
+) -> Iterator[dict[str, pd.DataFrame]]:
     """Yield a study's tables in parts of at most one shipped size each, so memory stays flat.
 
     Args:
@@ -24,7 +26,7 @@ def parts(study: str, seed: int | None = None, scale: float = 1) -> Iterator[dic
         ValueError: a study, seed or scale outside these bounds.
     """
     if study not in GENERATORS:
-        raise ValueError(f"no generator for study {study!r}; there is one for {', '.join(GENERATORS)}")
+        raise ValueError(f"no generator for study {study!r}; there is {', '.join(GENERATORS)}")
     if not (math.isfinite(scale) and scale >= SMALLEST_SCALE):
         raise ValueError(f"scale must be a number of {SMALLEST_SCALE} or more, not {scale}")
     if seed is not None and seed < 0:
@@ -36,8 +38,8 @@ def parts(study: str, seed: int | None = None, scale: float = 1) -> Iterator[dic
 def write(study: str, out: Path, seed: int | None = None, scale: float = 1) -> dict[Path, int]:
     """Write a study's tables as CSV into `out/STUDY/`; returns the rows of each file written.
 
-    The bytes depend on seed and scale alone. Every file is written aside and swapped in when all are
-    whole, so a run that is interrupted leaves the old tables as they were.
+    The bytes depend on seed and scale alone. Every file is written aside and swapped in when all
+    are whole, so a run that is interrupted leaves the old tables as they were.
     """
     tables = parts(study, seed, scale)
     folder = Path(out) / study

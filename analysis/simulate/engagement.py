@@ -6,26 +6,27 @@ the free plan; the students of both quarters who watched 1 to 100 minutes in 202
 
 How a population is made, for each plan:
 
-1. **Minutes.** Each quarter has one smooth quantile function, `TRUTH["minutes"]`: log minutes are a
-   natural cubic spline of the normal score z of the probability, from 0.05 minutes up (the knots are
-   listed as z -> minutes, `z_low` is the score at 0.05 minutes). Values are drawn stratified, one a
-   probability slice, which keeps sampling error far below the calibration tolerance. The published
-   figures hold after the values above the group's 99th percentile are dropped (`TRIM`), so the raw
-   table has that extreme top, and dropping it leaves exactly the published number of students.
-2. **Retention.** A student of 2021 returns in 2022 with a probability that depends smoothly on the
-   minutes of 2021, `TRUTH["retention"]` (constant below 1 and above 100 minutes), so students of
-   both quarters are the 457 paid and 2,065 free of the published subset and about as many again who
-   watched less or more (623 paid, 1,214 free). Which of the 2022 values belong to the subset follows
-   `TRUTH["returning"]`; those who watched less or more get values in proportion to
+1. **Minutes.** Each quarter has one smooth quantile function, `TRUTH["minutes"]`: log minutes are
+   a natural cubic spline of the normal score z of the probability, from 0.05 minutes up (the
+   knots are listed as z -> minutes, `z_low` is the score at 0.05 minutes). Values are drawn
+   stratified, one a probability slice, which keeps sampling error far below the calibration
+   tolerance. The published figures hold after the values above the group's 99th percentile are
+   dropped (`TRIM`), so the raw table has that extreme top, and dropping it leaves exactly the
+   published number of students.
+2. **Retention.** A student of 2021 returns in 2022 with a probability that depends smoothly on
+   the minutes of 2021, `TRUTH["retention"]` (constant below 1 and above 100 minutes), so students
+   of both quarters are the 457 paid and 2,065 free of the published subset and about as many
+   again who watched less or more (623 paid, 1,214 free). Which of the 2022 values belong to the
+   subset follows `TRUTH["returning"]`; those who watched less or more get values in proportion to
    minutes ** `RETURN_EXPONENT`. Within each of these three groups the two quarters are tied by a
    Gaussian copula with correlation `RANK_CORRELATION`; over all returning students the rank
-   correlation is about 0.5.
-   The subset's 2022 figures are of *untrimmed* minutes. That is the only feasible reading: its sd of
-   854.58 at a mean of 273.02 among 457 students can't come from values below the paid plan's 99th
-   percentile (about 4,000 minutes) without piling most of that plan's top onto the subset.
+   correlation is about 0.5. The subset's 2022 figures are of *untrimmed* minutes. That is the
+   only feasible reading: its sd of 854.58 at a mean of 273.02 among 457 students can't come from
+   values below the paid plan's 99th percentile (about 4,000 minutes) without piling most of that
+   plan's top onto the subset.
 3. **Country.** In the free plan the chance that a student of 2022 is from the US or from India
-   depends smoothly on minutes, `TRUTH["country"]`; everybody else follows the fixed mix `COUNTRIES`,
-   unrelated to minutes. `None` is a country that was not recorded.
+   depends smoothly on minutes, `TRUTH["country"]`; everybody else follows the fixed mix
+   `COUNTRIES`, unrelated to minutes. `None` is a country that was not recorded.
 
 A knot table {minutes: probability} is read as a natural cubic spline of log probability on log
 minutes, constant outside its ends. The parameters are solved from the published figures by
@@ -42,15 +43,16 @@ from scipy.interpolate import CubicSpline
 from scipy.special import ndtr, ndtri
 
 SEED = 2022
-TRIM = 0.99  # values above this quantile (NumPy's default, linear) of a plan and quarter are trimmed
+TRIM = 0.99  # values above this quantile (linear) of a plan and quarter are trimmed
 LEAST_MINUTES = 0.05
 RANK_CORRELATION = 0.3
 RETURN_EXPONENT = {"paid": {"less": -0.4, "more": 0.1}, "free": {"less": -0.3, "more": 0.4}}
-DRAWS = 400  # the subset's moments hang on a few very large values: the best of so many draws is taken
+# The subset's moments hang on a few very large values: the best of so many draws is taken.
+DRAWS = 400
 CLOSE_ENOUGH = 0.002
 
-# Students: kept after trimming by plan and quarter; free-plan students of 2022 kept, by country; and
-# those of both quarters who watched 1 to 100 minutes in 2021.
+# Students: kept after trimming, by plan and quarter; of the free plan in 2022, by country; and of both
+# quarters who watched 1 to 100 minutes in 2021.
 SIZES = {
     ("paid", 21): 3433, ("paid", 22): 5104, ("free", 21): 32171, ("free", 22): 120658,
     "US": 6459, "IN": 21210, ("paid", "returning"): 457, ("free", "returning"): 2065,
@@ -62,7 +64,7 @@ class Minutes:
     """The quantile function of a plan's minutes in a quarter, before trimming.
 
     Attributes:
-        z_low: normal score at which the least value, 0.05 minutes, stands; scores below do not occur.
+        z_low: normal score of the least value, 0.05 minutes; scores below do not occur.
         knots: minutes watched at further normal scores.
     """
 
@@ -100,8 +102,8 @@ def raw_size(kept: int) -> int:
     return n
 
 
-# Minutes by normal score; probability of returning by minutes of 2021; probability that a 2022 value
-# belongs to the returning subset; probability of a country by minutes of 2022 (free plan).
+# Minutes by normal score; probability of returning by minutes of 2021; probability that a value of
+# 2022 belongs to the returning subset; probability of a country by minutes of 2022 (free plan).
 TRUTH = {
     "minutes": {
         ("paid", 21): Minutes(-2.5, {-1.2: 4.4216, -0.5: 43.428, 0.0: 134.65, 0.5: 319.05,
@@ -137,19 +139,20 @@ TRUTH = {
 
 # Shares of countries among everybody whose country is not drawn by minutes, in per mille.
 COUNTRIES = {
-    "IN": 176, "US": 54, "NG": 48, "EG": 42, "GB": 38, "PH": 32, "DE": 28, "CA": 27, "PK": 26, "BR": 25,
-    "TR": 24, "ID": 23, "KE": 22, "BD": 21, "MX": 20, "ZA": 20, "ES": 19, "FR": 19, "SG": 17, "AU": 16,
-    "NL": 16, "MA": 15, "VN": 15, "IT": 14, "PL": 14, "SA": 14, "GH": 13, "AE": 13, "CO": 13, "RO": 11,
-    "GR": 11, "BG": 10, "AR": 10, "PE": 10, "UA": 10, "PT": 9, "MY": 9, "NP": 9, "LK": 8, "IL": 8,
-    "SE": 7, "CH": 7, "IE": 6, "JP": 6, "KR": 5, "TH": 5, "CL": 5, "NZ": 4, "NA": 2, None: 30,
+    "IN": 176, "US": 54, "NG": 48, "EG": 42, "GB": 38, "PH": 32, "DE": 28, "CA": 27, "PK": 26,
+    "BR": 25, "TR": 24, "ID": 23, "KE": 22, "BD": 21, "MX": 20, "ZA": 20, "ES": 19, "FR": 19,
+    "SG": 17, "AU": 16, "NL": 16, "MA": 15, "VN": 15, "IT": 14, "PL": 14, "SA": 14, "GH": 13,
+    "AE": 13, "CO": 13, "RO": 11, "GR": 11, "BG": 10, "AR": 10, "PE": 10, "UA": 10, "PT": 9, "MY":
+    9, "NP": 9, "LK": 8, "IL": 8, "SE": 7, "CH": 7, "IE": 6, "JP": 6, "KR": 5, "TH": 5, "CL": 5,
+    "NZ": 4, "NA": 2, None: 30,
 }
 
 
 def _draw(minutes, weight, n, rng, target=None):
-    """Indices of `n` students, drawn in proportion to `weight`; `minutes` ascend, so do the indices.
+    """Ascending indices of `n` students drawn in proportion to `weight`; `minutes` must ascend.
 
-    Systematic sampling along a locally shuffled order. With `target` (mean and sd of the minutes) the
-    best of up to `DRAWS` draws is returned, or the first that is close enough.
+    Systematic sampling along a locally shuffled order. With `target` (mean and sd of the minutes)
+    the best of up to `DRAWS` draws is returned, or the first that is close enough.
     """
     if n == 0:
         return np.empty(0, dtype=int)
@@ -179,7 +182,7 @@ def _mix(n, rng, without=()):
 
 
 def _countries_by_minutes(minutes, kept, sizes, rng):
-    """Countries of the free plan's students of 2022; `minutes` ascend, trimming leaves the first `kept`."""
+    """Countries of the free plan in 2022; `minutes` ascend, trimming leaves the first `kept`."""
     country = _mix(len(minutes), rng, without=TRUTH["country"])
     left = np.ones(len(minutes))  # probability of none of the countries before
     unassigned = np.ones(len(minutes), dtype=bool)
@@ -198,7 +201,7 @@ def _countries_by_minutes(minutes, kept, sizes, rng):
 
 def _pair(first, second, rng):
     """Order `second` (ascending) so that its ranks go with those of `first` (ascending)."""
-    # Normal scores of uniform numbers: NumPy promises a stable stream of `random` more than of `normal`.
+    # Normal scores of uniform numbers: NumPy's stream of `random` is stabler than that of `normal`.
     score = RANK_CORRELATION * ndtri((np.arange(len(first)) + 0.5) / len(first))
     score += math.sqrt(1 - RANK_CORRELATION**2) * ndtri(np.maximum(rng.random(len(first)), 1e-12))
     return second[np.argsort(np.argsort(score, kind="stable"), kind="stable")]
@@ -278,8 +281,8 @@ def generate(seed: int = SEED, scale: float = 1) -> tuple[dict[str, pd.DataFrame
         `minutes_watched_21`, `minutes_watched_22` (NaN: not on the platform in that quarter), and
         `TRUTH` with the settings beside it.
     """
-    tables = {"students": pd.concat([part["students"] for part in parts(seed, scale)], ignore_index=True)}
-    return tables, TRUTH | {
+    students = pd.concat([part["students"] for part in parts(seed, scale)], ignore_index=True)
+    return {"students": students}, TRUTH | {
         "sizes": SIZES, "trim": TRIM, "rank_correlation": RANK_CORRELATION,
         "return_exponent": RETURN_EXPONENT, "countries": COUNTRIES,
     }

@@ -2,8 +2,8 @@
 
 Run by hand, `python -m analysis.simulate.engagement_calibration`, when a target changes; the output
 is what stands in `engagement.TRUTH`. Among all curves that meet the targets on an evenly spread
-population the smoothest is taken: for minutes the one whose density on the log scale bends least,
-for a propensity the one whose logarithm bends least (a smoothing spline under equality constraints).
+population the smoothest is taken, as a smoothing spline under equality constraints: for minutes the
+one whose density on the log scale bends least, for a propensity the one whose logarithm does.
 """
 
 import pprint
@@ -12,9 +12,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.optimize import minimize
 
-from analysis.simulate.engagement import (
-    LEAST_MINUTES, SIZES, Minutes, even, propensity, raw_size,
-)
+from analysis.simulate.engagement import LEAST_MINUTES, SIZES, Minutes, even, propensity, raw_size
 
 # mean, sd, median, p25, p75 of the minutes after trimming (published-figures: engagement).
 PUBLISHED = {
@@ -88,7 +86,7 @@ def solve_minutes(plan: str, quarter: int) -> Minutes:
 
 
 def solve_propensity(x: np.ndarray, knots: tuple, n: int, targets: tuple) -> dict[float, float]:
-    """The propensity by minutes at which a draw of `n` from `x` (ascending) has mean, sd, median."""
+    """The propensity by minutes at which `n` drawn from `x` (ascending) have mean, sd, median."""
     grid = np.linspace(np.log(knots[0]), np.log(knots[-1]), 200)
 
     def ratios(p):
