@@ -403,9 +403,9 @@ _DICTIONARY_HEAD = """\
 # The shipped tables
 
 **All data here is synthetic.** No row describes a real person or a real purchase. The tables are
-made by `python -m analysis simulate STUDY`, which writes the same bytes every time; another `--seed`
-makes another population of the same kind. This page is generated from `analysis/contracts.py`
-(`python -m analysis.contracts > data/README.md`).
+made by `python -m analysis simulate STUDY`, which writes the same bytes every time; another
+`--seed` makes another population of the same kind. This page is generated from
+`analysis/contracts.py` (`python -m analysis.contracts > data/README.md`).
 
 To use tables of your own, put them in a folder laid out like this one, `STUDY/TABLE.csv` or
 `STUDY/TABLE.parquet`, or in a database as tables named `STUDY_TABLE`, and name it in `BOOK_DATA`.

@@ -3,8 +3,8 @@
 `BOOK_DATA` (or the argument `where`) names a folder with a sub-folder a study, `STUDY/TABLE.csv` or
 `STUDY/TABLE.parquet`, or an Ibis connection URL (`duckdb://file.ddb`, `postgres://...`,
 `pyspark://...`) where the tables are named `STUDY_TABLE`. Tables stay where they are: what is
-handed out are Ibis tables, typed by the contract; files are read by an in-memory DuckDB when a query
-runs.
+handed out are Ibis tables, typed by the contract; files are read by an in-memory DuckDB when a
+query runs.
 
 Every file looked for, there or not, and every URL is announced as the audit event `analysis.read`
 (`sys.addaudithook`), so that a cache can know what a computation depends on.

@@ -1,4 +1,4 @@
-"""Contracts: every kind of rule is found where it is broken, and the dictionary says what they are."""
+"""Contracts: every kind of rule is found where it is broken; the dictionary has not drifted."""
 
 import datetime as dt
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sources: what a reader's own tables may look like, and what they are told when they do not fit."""
+"""Sources: what a reader's own tables may look like, and what is said when they do not fit."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis import sources
-from analysis.contracts import ContractError
+from analysis.contracts import ContractError, Problem
 
 COLUMNS = ["student_id", "student_country", "paid", "minutes_watched_21", "minutes_watched_22"]
 HEADER = ",".join(COLUMNS) + "\n"
@@ -132,22 +132,25 @@ def test_parquet_and_a_database_read_the_same_as_csv(folder):
         connection.execute("create table engagement_students as select * from frame")
     assert students(f"duckdb://{file}") == expected
     # Chapters run in parallel: a second reader must not be locked out.
-    first = sources.open_study("engagement", f"duckdb://{file}")
-    second = sources.open_study("engagement", f"duckdb://{file}")
-    assert first.table("students").count().to_pyarrow() == second.table("students").count().to_pyarrow()
+    readers = [sources.open_study("engagement", f"duckdb://{file}") for _ in range(2)]
+    assert [len(reader.table("students").to_pyarrow()) for reader in readers] == [2, 2]
 
 
 minutes = st.none() | st.floats(0, 1e6).map(lambda x: round(x, 2))
 rows = st.lists(
     st.tuples(
-        st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0\ufeff"), min_size=1, max_size=5),
+        st.text(
+            st.characters(codec="utf-8", exclude_characters="\r\n\0\ufeff"), min_size=1, max_size=5
+        ),
         st.sampled_from([None, "US", "IN", "NA"]), st.sampled_from([0, 1]), minutes, minutes,
     ),
     min_size=1, max_size=8, unique_by=lambda row: row[0],
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     rows, st.permutations(range(5)), st.sampled_from(",;\t|"), st.sampled_from(["\n", "\r\n"]),
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
@@ -165,9 +168,11 @@ def test_what_is_written_is_what_is_read(folder, rows, order, delimiter, line_en
 NUMBER = "must be a finite number such as 1234.5"
 COUNTRY = "must be an ISO 3166-1 alpha-2 code in capitals, for example US"
 FAULTS = {
-    "duplicate id": (HEADER + GOOD + "2,US,0,,1\n1,IN,1,3,\n", "student_id", 4, "1", "must not repeat"),
+    "duplicate id": (HEADER + GOOD + "2,US,0,,1\n1,IN,1,3,\n", "student_id", 4, "1",
+                     "must not repeat"),
     "no id": (HEADER + GOOD + ",US,0,,1\n", "student_id", 3, None, "must not be empty"),
-    "negative": (HEADER + GOOD + "2,US,0,-5,\n", "minutes_watched_21", 3, "-5", "must be 0 or more"),
+    "negative": (HEADER + GOOD + "2,US,0,-5,\n", "minutes_watched_21", 3, "-5",
+                 "must be 0 or more"),
     "text": (HEADER + "1,US,0,,abc\n", "minutes_watched_22", 2, "abc", NUMBER),
     "NaN": (HEADER + "1,US,0,,NaN\n", "minutes_watched_22", 2, "NaN", NUMBER),
     "inf": (HEADER + "1,US,0,-inf,\n", "minutes_watched_21", 2, "-inf", NUMBER),
@@ -175,8 +180,8 @@ FAULTS = {
     "thousands": (HEADER + '1,US,0,"1,234",\n', "minutes_watched_21", 2, "1,234", NUMBER),
     "underscore": (HEADER + "1,US,0,1_000,\n", "minutes_watched_21", 2, "1_000", NUMBER),
     "hexadecimal": (HEADER + "1,US,0,0x1F,\n", "minutes_watched_21", 2, "0x1F", NUMBER),
-    "decimal comma": ((HEADER + GOOD).replace(",", ";").replace(".", ","), "minutes_watched_22", 2,
-                      "2,5", NUMBER),
+    "decimal comma": ((HEADER + GOOD).replace(",", ";").replace(".", ","),
+                      "minutes_watched_22", 2, "2,5", NUMBER),
     "NUL": (HEADER + "1,US,0,\0,\n", "minutes_watched_21", 2, "\0", NUMBER),
     "paid = 2": (HEADER + GOOD + "2,US,2,,1\n", "paid", 3, "2", "must be one of 0, 1"),
     "paid = 0.5": (HEADER + "1,US,0.5,,1\n", "paid", 2, "0.5", "must be a whole number"),
@@ -187,8 +192,8 @@ FAULTS = {
     "lower case": (HEADER + "1,us,0,,1\n", "student_country", 2, "us", COUNTRY),
     "no such country": (HEADER + "1,XX,0,,1\n", "student_country", 2, "XX", COUNTRY),
     "a space": (HEADER + "1, ,0,,1\n", "student_country", 2, " ", COUNTRY),
-    "below a quoted newline": (HEADER + '"1\nx",US,0,,\n2,US,0,-1,\n', "minutes_watched_21", 3, "-1",
-                               "must be 0 or more"),
+    "below a quoted newline": (HEADER + '"1\nx",US,0,,\n2,US,0,-1,\n', "minutes_watched_21", 3,
+                               "-1", "must be 0 or more"),
     "below blank lines": ("\n" + HEADER + GOOD + "\n\n2,US,0,-1,\n", "minutes_watched_21", 6, "-1",
                           "must be 0 or more"),
     "below a BOM": (b"\xef\xbb\xbf" + (HEADER + "1,US,3,,\n").encode(), "paid", 2, "3",
@@ -197,7 +202,8 @@ FAULTS = {
                   "must be UTF-8 text; save the file as UTF-8"),
     "header not UTF-8": (("é," + HEADER + GOOD).encode("latin-1"), None, 1, "é",
                          "must be UTF-8 text; save the file as UTF-8"),
-    "UTF-16": ((HEADER + GOOD).encode("utf-16"), None, None, None, "must be UTF-8; the file is UTF-16"),
+    "UTF-16": ((HEADER + GOOD).encode("utf-16"), None, None, None,
+               "must be UTF-8; the file is UTF-16"),
     "empty": ("", None, None, None, "must have a header row; the file is empty"),
     "line ends only": ("\n\r\n", None, None, None, "must have a header row; the file is empty"),
     "header only": (HEADER, None, None, None, "must have at least one row of data"),
@@ -222,9 +228,7 @@ def test_a_fault_is_named(folder, fault):
     content, column, row, value, rule = FAULTS[fault]
     (problem,) = problems(folder(content))
     file = str(folder / "engagement" / "students.csv")
-    assert (problem.file, problem.column, problem.row, problem.value, problem.rule, problem.count) == (
-        file, column, row, value, rule, 1
-    )
+    assert problem == Problem(file, rule, column, row, value)
     message = str(problem)
     assert message.startswith(file) and rule in message
     assert message.isprintable()
@@ -278,7 +282,7 @@ def test_parquet_faults_are_named(folder):
     frame.assign(minutes_watched_21=pd.Timestamp("2024-01-01")).to_parquet(path)
     (problem,) = problems(folder)
     assert problem.column == "minutes_watched_21"
-    assert problem.rule.endswith("the column's type is timestamp(6)") or "timestamp" in problem.rule
+    assert "the column's type is timestamp" in problem.rule
     path.write_bytes(b"no Parquet")
     assert problems(folder)[0].rule.startswith("must be a Parquet file")
 

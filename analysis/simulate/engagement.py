@@ -16,14 +16,13 @@ How a population is made, for each plan:
 2. **Retention.** A student of 2021 returns in 2022 with a probability that depends smoothly on
    the minutes of 2021, `TRUTH["retention"]` (constant below 1 and above 100 minutes), so students
    of both quarters are the 457 paid and 2,065 free of the published subset and about as many
-   again who watched less or more (623 paid, 1,214 free). Which of the 2022 values belong to the
-   subset follows `TRUTH["returning"]`; those who watched less or more get values in proportion to
-   minutes ** `RETURN_EXPONENT`. Within each of these three groups the two quarters are tied by a
-   Gaussian copula with correlation `RANK_CORRELATION`; over all returning students the rank
-   correlation is about 0.5. The subset's 2022 figures are of *untrimmed* minutes. That is the
-   only feasible reading: its sd of 854.58 at a mean of 273.02 among 457 students can't come from
-   values below the paid plan's 99th percentile (about 4,000 minutes) without piling most of that
-   plan's top onto the subset.
+   again who watched less or more (about 620 paid, 1,215 free). Which of the 2022 values belong to
+   the subset follows `TRUTH["returning"]`; those who watched less or more get values in proportion
+   to minutes ** `RETURN_EXPONENT`. Within each of these three groups the two quarters are tied by
+   a Gaussian copula with correlation `RANK_CORRELATION`; over all returning students the rank
+   correlation is between 0.4 and 0.5. The subset's figures are of *untrimmed* minutes: after
+   trimming, an sd of 854.58 in 2022 among the 457 paid students (9% of the plan) would take half
+   of all the plan's values above 3,000 minutes.
 3. **Country.** In the free plan the chance that a student of 2022 is from the US or from India
    depends smoothly on minutes, `TRUTH["country"]`; everybody else follows the fixed mix
    `COUNTRIES`, unrelated to minutes. `None` is a country that was not recorded.
@@ -51,8 +50,8 @@ RETURN_EXPONENT = {"paid": {"less": -0.4, "more": 0.1}, "free": {"less": -0.3, "
 DRAWS = 400
 CLOSE_ENOUGH = 0.002
 
-# Students: kept after trimming, by plan and quarter; of the free plan in 2022, by country; and of both
-# quarters who watched 1 to 100 minutes in 2021.
+# Students kept after trimming, by plan and quarter, and of the free plan in 2022 by country; students
+# of both quarters who watched 1 to 100 minutes in 2021.
 SIZES = {
     ("paid", 21): 3433, ("paid", 22): 5104, ("free", 21): 32171, ("free", 22): 120658,
     "US": 6459, "IN": 21210, ("paid", "returning"): 457, ("free", "returning"): 2065,

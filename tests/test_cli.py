@@ -1,0 +1,193 @@
+"""`python -m analysis`: what it prints, where, and its exit codes."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis import __main__ as cli
+from analysis import sources
+
+ROOT = Path(__file__).parents[1]
+HEADER = "student_id,student_country,paid,minutes_watched_21,minutes_watched_22\n"
+
+
+@pytest.fixture(autouse=True)
+def shipped_by_default(monkeypatch):
+    monkeypatch.delenv("BOOK_DATA", raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "engagement").mkdir()
+    path = tmp_path / "engagement" / "students.csv"
+    path.write_text(HEADER + "1,US,0,,2.5\n2,US,1,1,\n", encoding="utf-8")
+    return tmp_path
+
+
+def run(*arguments, **environment):
+    """The command in a process of its own: (exit code, standard output, standard error)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis", *map(str, arguments)], cwd=ROOT, capture_output=True,
+        encoding="utf-8", env=os.environ | environment, check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_check_of_the_shipped_tables():
+    code, out, err = run("check")
+    assert code == 0
+    assert "engagement/students: 158,638 rows fit the contract" in out
+    assert "synthetic" in err
+
+
+def test_check_prints_every_problem(folder):
+    file = folder / "engagement" / "students.csv"
+    file.write_text(HEADER + "1,US,7,,2.5\n1,<b>|\x1b[1m,0,,x\n", encoding="utf-8")
+    code, out, err = run("check", "--data", folder, "engagement")
+    assert code == 1
+    assert "Traceback" not in err
+    lines = out.splitlines()
+    assert lines[0].split() == ["file", "column", "row", "value", "rule", "count"]
+    assert len(lines) == 2 + 4
+    assert all(line.startswith(str(file)) for line in lines[2:])
+    (paid,) = [line for line in lines if " paid " in line]
+    assert paid.split()[2:] == ["2", "'7'", "must", "be", "one", "of", "0,", "1", "1"]
+    assert r"'<b>|\x1b[1m'" in out
+
+
+def test_check_says_when_the_shipped_tables_stand_in(tmp_path):
+    code, out, err = run("check", "--data", tmp_path)
+    assert code == 0
+    assert "nothing for this study in the place named" in err
+
+
+def test_book_data_is_used(folder):
+    code, out, _ = run("check", BOOK_DATA=str(folder))
+    assert (code, out) == (0, "engagement/students: 2 rows fit the contract\n")
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """A study module whose results the test sets."""
+    module = types.ModuleType("a_study")
+    monkeypatch.setitem(sys.modules, "a_study", module)
+    monkeypatch.setitem(cli.STUDIES, "engagement", "a_study")
+    return module
+
+
+def test_results_are_strict_json_and_nothing_else(study, folder, capsys):
+    study.results = lambda tables: {
+        "students.n": np.int64(tables.table("students").count().to_pyarrow().as_py()),
+        "mean": np.float64(0.1), "undefined": math.nan, "endless": np.float32("inf"),
+        "verdict": "no «difference» shown", "significant": np.bool_(True),
+    }
+    assert cli.main(["results", "engagement", "--data", str(folder)]) == 0
+    out, err = capsys.readouterr()
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    assert json.loads(out, parse_constant=refuse) == {
+        "students.n": 2, "mean": 0.1, "undefined": None, "endless": None,
+        "verdict": "no «difference» shown", "significant": True,
+    }
+    assert err == ""
+
+
+def test_results_as_a_table(study, folder, capsys):
+    study.results = lambda tables: {"a.b": 1234567.125, "c": "007"}
+    assert cli.main(["results", "engagement", "--data", str(folder), "--format", "table"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["name", "value"]
+    assert rows[2:] == [["a.b", "1234567.125"], ["c", "007"]]
+
+
+def test_results_of_tables_at_fault(study, folder, capsys):
+    (folder / "engagement" / "students.csv").write_text(HEADER + "1,US,0,,-1\n")
+    assert cli.main(["results", "engagement", "--data", str(folder)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    file = folder / "engagement" / "students.csv"
+    assert err == (
+        f"error: {file}, column minutes_watched_22, row 2, value '-1': must be 0 or more; "
+        f"run `python -m analysis check --data {folder} engagement` for all\n"
+    )
+
+
+def test_results_of_too_little_data(study, folder, capsys):
+    def results(tables):
+        raise ValueError("sample must have at least 2 values, got 1")
+
+    study.results = results
+    assert cli.main(["results", "engagement", "--data", str(folder)]) == 1
+    assert capsys.readouterr().err == "error: engagement: sample must have at least 2 values, got 1\n"
+
+
+def test_simulate_writes_what_check_accepts(tmp_path):
+    code, out, err = run("simulate", "engagement", "--out", tmp_path, "--seed", 4, "--scale", 0.05)
+    assert (code, out) == (0, "")
+    assert str(tmp_path / "engagement" / "students.csv") in err
+    code, out, _ = run("check", "--data", tmp_path, "engagement")
+    assert code == 0
+    assert "rows fit the contract" in out
+
+
+def test_simulate_does_not_replace_the_shipped_tables_by_others():
+    before = (sources.SHIPPED / "engagement" / "students.csv").stat().st_mtime_ns
+    for option in (["--seed", "1"], ["--scale", "0.5"]):
+        assert cli.main(["simulate", "engagement", *option]) == 2
+    assert (sources.SHIPPED / "engagement" / "students.csv").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "COMMAND"),
+        (["nope"], "nope"),
+        (["results", "nope"], "choose from"),
+        (["results", "engagement", "--format", "xml"], "xml"),
+        (["results", "engagement", "--data", "/no/where"], "/no/where, does not exist"),
+        (["check", "nope"], "there is engagement"),
+        (["check", "--data", "nosuch://x"], "nosuch://x"),
+        (["simulate", "nope"], "engagement"),
+        (["simulate", "engagement", "--seed", "x"], "--seed"),
+        (["simulate", "engagement", "--out", "{}", "--seed", "-1"], "seed must be 0 or more"),
+        (["simulate", "engagement", "--out", "{}", "--scale", "0"], "scale must be a number of"),
+        (["simulate", "engagement", "--out", __file__], "test_cli.py"),
+    ],
+)
+def test_a_wrong_call(arguments, says, tmp_path, capsys):
+    try:
+        code = cli.main([argument.format(tmp_path) for argument in arguments])
+    except SystemExit as leaving:  # argparse
+        code = leaving.code
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert out == ""
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_help_names_every_command_and_study(capsys):
+    for arguments in (["--help"], ["check", "--help"], ["results", "--help"], ["simulate", "--help"]):
+        with pytest.raises(SystemExit) as leaving:
+            cli.main(arguments)
+        assert leaving.value.code == 0
+        out = capsys.readouterr().out
+        assert "engagement" in out or all(c in out for c in ("check", "results", "simulate"))
+
+
+def test_a_closed_pipe_is_no_error():
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m analysis check | true"], cwd=ROOT, capture_output=True,
+        encoding="utf-8", check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
