@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 from analysis.stats import descriptive, intervals, multiplicity, power, two_sample
 from analysis.stats.descriptive import Description
@@ -239,7 +240,8 @@ def load(tables: Tables) -> pd.DataFrame:
 
 def group(students: pd.DataFrame, plan: str, quarter: str) -> Group:
     """Describes one plan in one quarter, before and after trimming."""
-    raw = students.loc[students.plan == plan, quarter].dropna().to_numpy(float)
+    # Sorted, so that resampling does not depend on the order of the rows.
+    raw = np.sort(students.loc[students.plan == plan, quarter].dropna().to_numpy(float))
     if len(raw) < 3 or np.ptp(raw) == 0:
         raise TooFewStudents(
             f"engagement/students: {len(raw)} {plan} students with minutes in {quarter}"
@@ -300,7 +302,7 @@ def compare_countries(students: pd.DataFrame, free: Group) -> Comparison:
     counts = rows.country.value_counts()
     usable = [c for c in ("US", "IN") if counts.get(c, 0) >= 3]
     first, second = usable if len(usable) == 2 else _two_largest(counts)
-    a, b = (rows.loc[rows.country == c, quarter].to_numpy(float) for c in (first, second))
+    a, b = (np.sort(rows.loc[rows.country == c, quarter].to_numpy(float)) for c in (first, second))
     labels = tuple(COUNTRY_NAMES.get(c, c) for c in (first, second))
     return compare(f"{first} against {second}, free plan", labels, a, b, "two-sided")
 
@@ -446,3 +448,8 @@ def experiment(
         mean=now.summary.mean,
         sd=sd,
     )
+
+
+def results(tables: Tables) -> dict[str, Scalar]:
+    """Every number that the chapter reports, by name."""
+    return flatten(analyse(tables))

@@ -36,7 +36,7 @@ csv.field_size_limit(2**31 - 1)
 
 
 class SourceError(Exception):
-    """The place named for the tables can't be used: not there, not reachable, or no study in it."""
+    """The place named for the tables can't be used: it is not there or can't be reached."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,9 @@ def _where(where: str | Path | None) -> str | Path:
 
 
 def _mask(url: str) -> str:
-    """A connection URL without its password."""
-    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", url)
+    """A connection URL without its secrets."""
+    url = re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", url)
+    return re.sub(r"((?:password|token|secret)=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
 
 
 def _check_folder(

@@ -20,7 +20,6 @@ local CLASSES = { -- of divs and spans
   ["cell-output-markdown"] = true, ["cell-output-stdout"] = true, ["cell-output-stderr"] = true,
   lead = true, ["key-figures"] = true, answer = true,
 }
-local ATTRIBUTES = { title = true, collapse = true, ["fig-alt"] = true, ["tbl-cap"] = true }
 
 --- Stops the build. `needle` is text by which the line is found in the .qmd.
 local function fail(page, needle, message)
@@ -29,37 +28,63 @@ local function fail(page, needle, message)
   os.exit(3)
 end
 
+--- Warnings that Pandoc prints from here on are about this page.
+local function at(page) io.stderr:write("BOOK-PAGE " .. page.source .. "\n") end
+
+local function inlines(markdown)
+  return pandoc.utils.blocks_to_inlines(pandoc.read(markdown, "markdown").blocks)
+end
+
 -- Reading and numbering -----------------------------------------------------------------------
 
-local entries = {} -- label -> { kind, number, page }
+local entries = {} -- label -> { kind, page, number, title }; no number: can't be referred to
 
-local function register(page, label, kind, number)
-  if entries[label] then
-    fail(page, label, "the label '" .. label .. "' is already used in " .. entries[label].page.source)
+local function register(page, label, entry)
+  local other = entries[label]
+  if other then
+    fail(page, label, "the label '" .. label .. "' is already used in " .. other.page.source)
   end
-  entries[label] = { kind = kind, number = number, page = page }
+  entry.kind, entry.page = label:match("^(%a+)%-"), page
+  entries[label], page.anchors[label] = entry, true
 end
 
-local function counter(page)
-  local counts = {}
-  return function(kind)
-    counts[kind] = (counts[kind] or 0) + 1
-    return (page.number ~= "" and page.number .. "." or "") .. counts[kind]
-  end
+local function callout_kind(el)
+  local kind = #el.classes == 1 and el.classes[1]:match("^callout%-(.+)$")
+  return CALLOUTS[kind] and kind
 end
 
+--- The content of a callout begins with its title from here on.
+local function title_callout(el)
+  local kind, title = callout_kind(el), el.attributes.title
+  if not kind then return nil end
+  local blocks = el.content
+  if title then
+    blocks:insert(1, pandoc.Plain(inlines(title)))
+  elseif blocks[1] and blocks[1].t == "Header" then
+    blocks[1] = pandoc.Plain(blocks[1].content)
+  else
+    blocks:insert(1, pandoc.Plain(CALLOUTS[kind]))
+  end
+  return el
+end
+
+--- Stops at what Quarto would show in a way of its own.
 local function unsupported(page)
-  local function check(el, where)
+  local function check(el, what, classes, attributes)
     for _, class in ipairs(el.classes) do
-      local callout = class:match("^callout%-(.+)$")
-      if not (CLASSES[class] or (callout and CALLOUTS[callout])) then
-        fail(page, "." .. class, where .. " class '." .. class .. "' is not supported")
+      if not classes[class] then
+        fail(page, class, what .. " class '." .. class .. "' is not supported")
       end
     end
     for key in pairs(el.attributes) do
-      if not ATTRIBUTES[key] then
-        fail(page, key .. "=", where .. " attribute '" .. key .. "' is not supported")
+      if not attributes[key] then
+        fail(page, key .. "=", what .. " attribute '" .. key .. "' is not supported")
       end
+    end
+  end
+  local function no_identifier(el, what)
+    if el.identifier ~= "" then
+      fail(page, "#" .. el.identifier, "an id on a " .. what .. " is not supported")
     end
   end
   local function raw(el)
@@ -69,152 +94,206 @@ local function unsupported(page)
   end
   return {
     Div = function(el)
-      local prefix = el.identifier:match("^(%a+)%-")
-      if prefix == "fig" or prefix == "lst" then
-        fail(page, "#" .. el.identifier, "a '" .. prefix .. "-' div is not supported")
+      local is_cell = el.classes:includes("cell")
+      if not is_cell then no_identifier(el, "div") end
+      if callout_kind(el) then
+        check(el, "callout", { [el.classes[1]] = true }, { title = true, collapse = true })
+      else
+        check(el, "div", CLASSES, { ["tbl-cap"] = is_cell })
       end
-      check(el, "div")
+      for _, block in ipairs(el.content) do
+        if block.t == "Header" then
+          fail(page, stringify(block), "a heading inside a div is not supported")
+        end
+      end
     end,
-    Span = function(el) check(el, "span") end,
-    Image = function(el) check(el, "image") end,
+    Span = function(el) no_identifier(el, "span"); check(el, "span", CLASSES, {}) end,
+    Header = function(el) check(el, "heading", { unnumbered = true }, {}) end,
+    Link = function(el) check(el, "link", { uri = true, email = true }, {}) end,
+    Table = function(el) check(el, "table", {}, {}) end,
+    CodeBlock = function(el)
+      no_identifier(el, "code block")
+      if not el.classes:includes("cell-code") then
+        check(el, "code block", { [el.classes[1] or ""] = true }, {})
+      end
+    end,
+    Image = function(el)
+      check(el, "image", {}, { ["fig-alt"] = true })
+      if not page.images[el.src] then
+        fail(page, el.src, "an image from a file is not supported; draw it in a cell")
+      end
+    end,
     RawBlock = raw,
     RawInline = raw,
   }
 end
 
---- A heading's chapter title is taken out of the body; the sections below it are numbered.
-local function number_headings(page, doc)
-  local levels = {}
-  local title
-  local blocks = doc.blocks:map(function(block)
-    if block.t ~= "Header" then return block end
-    if block.level == 1 then
-      if title then fail(page, stringify(block), "a second level-1 heading; use ##") end
-      title = block
-      return block
-    end
-    if page.number ~= "" and not block.classes:includes("unnumbered") then
-      local depth = block.level - 1
-      levels[depth] = (levels[depth] or 0) + 1
-      for deeper = depth + 1, 6 do levels[deeper] = nil end
-      local parts = List{ page.number }
-      for i = 1, depth do parts:insert(tostring(levels[i] or 0)) end
-      block.attributes.number = table.concat(parts, ".")
-    end
-    if block.identifier:match("^sec%-") then
-      register(page, block.identifier, "sec", block.attributes.number or stringify(block))
-    end
-    return block
-  end)
+local chapters, appendices = 0, 0
+
+--- Takes the chapter's title out of the body and numbers it.
+local function take_title(page, doc)
+  local title = doc.blocks:find_if(function(b) return b.t == "Header" and b.level == 1 end)
   if not title then fail(page, "", "no title: begin the chapter with '# Title {#sec-name}'") end
-  page.title = title.content
-  page.id = title.identifier
+  if title.classes:includes("unnumbered") then
+    page.number, page.called = "", ""
+  elseif page.appendix then
+    appendices = appendices + 1
+    page.number = string.char(64 + appendices)
+    page.called = "Appendix " .. page.number .. " —"
+  else
+    chapters = chapters + 1
+    page.number, page.called = tostring(chapters), tostring(chapters)
+  end
+  page.title, page.id = title.content, title.identifier
+  page.anchors[page.id] = true
   if page.id:match("^sec%-") then
-    register(page, page.id, "sec", page.number ~= "" and page.number or stringify(title))
+    local name = stringify(title)
+    if page.number ~= "" then
+      name = page.called .. (page.appendix and " " or NBSP .. " ") .. name
+    end
+    register(page, page.id, { number = page.number ~= "" and page.number or nil, title = name })
     entries[page.id].chapter = true
   end
-  doc.blocks = blocks:filter(function(block) return block ~= title end)
-  return doc
+  doc.blocks:remove(select(2, doc.blocks:find(title)))
 end
 
-local function caption_of(kind, number, inlines)
-  local caption = pandoc.Inlines{ pandoc.Str(KINDS[kind] .. NBSP .. number) }
-  if #inlines > 0 then
-    caption:insert(pandoc.Str(":"))
-    caption:insert(pandoc.Space())
-    caption:extend(inlines)
+local function number_sections(page, doc)
+  local counts = {}
+  for _, block in ipairs(doc.blocks) do
+    if block.t == "Header" then
+      local depth, numbered = block.level - 1, not block.classes:includes("unnumbered")
+      if depth == 0 then fail(page, stringify(block), "a second level-1 heading; use ##") end
+      if plan.reserved[block.identifier] then
+        fail(page, stringify(block), "the id '" .. block.identifier ..
+          "' is a part of every page; give the heading another: {#name}")
+      end
+      if numbered then
+        counts[depth] = (counts[depth] or 0) + 1
+        for deeper = depth + 1, 6 do counts[deeper] = nil end
+        if page.number ~= "" then
+          local parts = List{ page.number }
+          for i = 1, depth do parts:insert(tostring(counts[i] or 0)) end
+          block.attributes.number = table.concat(parts, ".")
+        end
+      end
+      page.anchors[block.identifier] = true
+      if block.identifier:match("^sec%-") then
+        register(page, block.identifier, {
+          number = block.attributes.number, title = numbered and stringify(block) or nil })
+      end
+    end
   end
+end
+
+local function caption_of(kind, number, text)
+  local caption = pandoc.Inlines{ pandoc.Str(KINDS[kind] .. NBSP .. number .. ":"), pandoc.Space() }
+  caption:extend(text)
   return caption
 end
 
-local function find_table(blocks)
-  local found
-  pandoc.Blocks(blocks):walk{ Table = function(el) found = found or el end }
+local function holds_table(block)
+  local found = false
+  pandoc.Blocks{ block }:walk{ Table = function() found = true end }
   return found
 end
 
---- Figures and tables get their number; `float` attributes carry it to the writers below.
+--- Numbers figures, tables and equations. `float` attributes tell the writers below.
 local function number_floats(page, doc)
-  local next_number = counter(page)
-  local function float(label, kind)
-    local number = next_number(kind)
-    register(page, label, kind, number)
+  local counts = { fig = 0, tbl = 0, eq = 0 }
+  local function float(label)
+    local kind = label:match("^(%a+)%-")
+    counts[kind] = counts[kind] + 1
+    local number = (page.number ~= "" and page.number .. "." or "") .. counts[kind]
+    register(page, label, { number = number })
     return number
+  end
+  local function table_float(label, blocks, caption)
+    blocks:insert(pandoc.Para(caption_of("tbl", float(label), caption)))
+    return pandoc.Div(blocks, { id = label, float = "tbl" })
   end
   return doc:walk{
     traverse = "topdown",
     Figure = function(el)
-      local image = el.content[1] and el.content[1].content and el.content[1].content[1]
-      if not (image and image.t == "Image") then return nil end
+      local image = el.content[1].content[1]
       local alt = image.attributes["fig-alt"]
       image.attributes["fig-alt"] = nil
       if alt then image.caption = pandoc.Inlines(alt) end
       local text = pandoc.utils.blocks_to_inlines(el.caption.long)
-      if el.identifier:match("^fig%-") then
-        text = caption_of("fig", float(el.identifier, "fig"), text)
-      end
+      if el.identifier:match("^fig%-") then text = caption_of("fig", float(el.identifier), text) end
       el.caption.long = pandoc.Blocks{ pandoc.Plain(text) }
       return el, false
     end,
     Div = function(el)
       if not el.identifier:match("^tbl%-") then return nil end
-      local caption = el.attributes["tbl-cap"] or ""
-      if not find_table(el.content) then
+      local tables = el.content:filter(holds_table)
+      if #tables == 0 then
         fail(page, el.identifier, "the cell '" .. el.identifier .. "' shows no table")
       end
-      local number = float(el.identifier, "tbl")
-      caption = pandoc.utils.blocks_to_inlines(pandoc.read(caption, "markdown").blocks)
-      local code = el.content:filter(function(b) return b.t == "CodeBlock" end)
-      local shown = el.content:filter(function(b) return b.t ~= "CodeBlock" end)
-      shown:insert(pandoc.Para(caption_of("tbl", number, caption)))
-      code:insert(pandoc.Div(shown, { id = el.identifier, float = "tbl" }))
-      return pandoc.Div(code, { class = "cell" }), false
+      local others = el.content:filter(function(block) return not holds_table(block) end)
+      others:insert(table_float(el.identifier, tables, inlines(el.attributes["tbl-cap"])))
+      return others, false
     end,
     Table = function(el)
-      if not el.identifier:match("^tbl%-") then return nil end
-      local number = float(el.identifier, "tbl")
-      local text = pandoc.utils.blocks_to_inlines(el.caption.long)
-      local div = pandoc.Div({}, { id = el.identifier, float = "tbl" })
+      local label, text = el.identifier, pandoc.utils.blocks_to_inlines(el.caption.long)
+      if not label:match("^tbl%-") then return nil end
       el.caption.long, el.identifier = pandoc.Blocks{}, ""
-      div.content = { el, pandoc.Para(caption_of("tbl", number, text)) }
-      return div, false
+      return table_float(label, pandoc.Blocks{ el }, text), false
     end,
     Para = function(el)
-      local last = el.content[#el.content]
+      local math, last = el.content[1], el.content[#el.content]
       local label = last and last.t == "Str" and last.text:match("^{#(eq%-[%w-]+)}$")
-      local math = el.content[1]
       if not label or math.t ~= "Math" then return nil end
-      local number = float(label, "eq")
+      if #el.content ~= 3 then
+        fail(page, label, "a numbered equation stands alone: $$...$$ {#" .. label .. "}")
+      end
       return pandoc.Div({ pandoc.Para{ math } },
-        { id = label, class = "equation", float = "eq", number = number })
+        { id = label, class = "equation", float = "eq", number = float(label) })
     end,
   }
 end
 
 local function read(page)
-  local text = io.open(page.markdown, "rb"):read("a")
-  local doc = pandoc.read(text, "markdown")
-  doc = doc:walk(unsupported(page))
-  doc = number_headings(page, doc)
+  at(page)
+  page.anchors, page.images = {}, {}
+  for _, name in ipairs(page.image_names) do page.images[name] = true end
+  local doc = pandoc.read(io.open(page.markdown, "rb"):read("a"), "markdown")
+  if next(doc.meta) then fail(page, "---", "only the top of a file may hold front matter") end
+  doc = doc:walk{ Div = title_callout }:walk(unsupported(page))
+  take_title(page, doc)
+  number_sections(page, doc)
   page.doc = number_floats(page, doc)
 end
 
 -- References ----------------------------------------------------------------------------------
 
+--- The text of a reference, as Quarto words it.
+local function reference_text(page, entry, citation)
+  local word = citation.mode ~= "SuppressAuthor" and
+    (entry.chapter and (entry.page.appendix and "Appendix" or "Chapter") or KINDS[entry.kind])
+  local text = entry.number
+  if entry.kind == "sec" and page.number == "" then
+    -- A page without a number calls sections by their titles.
+    word, text = nil, entry.title
+  end
+  if not text then
+    fail(page, "@" .. citation.id, "'" .. citation.id ..
+      "' has no number; link to it: [text](file.qmd#" .. citation.id .. ")")
+  end
+  if #citation.prefix > 0 then word = stringify(citation.prefix) end
+  return word and word .. NBSP .. text or text
+end
+
 local function resolve_references(page, doc, href)
   local function one(citation)
-    local entry = entries[citation.id] or entries[citation.id:lower()]
+    local entry = entries[citation.id] or entries[citation.id:gsub("^%u", string.lower)]
     if not entry then
       fail(page, "@" .. citation.id, "nothing has the label '" .. citation.id .. "'")
     end
-    local text = entry.number
-    if citation.mode ~= "SuppressAuthor" then
-      local word = entry.chapter and (entry.number:match("^%u$") and "Appendix" or "Chapter")
-        or KINDS[entry.kind]
-      -- An unnumbered section is called by its name.
-      text = entry.number:match("^[%u%d][%d.]*$") and word .. NBSP .. entry.number or entry.number
+    if #citation.suffix > 0 then
+      fail(page, "@" .. citation.id, "Quarto drops text that follows a reference in brackets")
     end
-    return pandoc.Link(text, href(page, entry, citation.id), "", { class = "quarto-xref" })
+    return pandoc.Link(reference_text(page, entry, citation),
+      href(page, entry.page, citation.id), "", { class = "quarto-xref" })
   end
   return doc:walk{
     Cite = function(el)
@@ -225,15 +304,12 @@ local function resolve_references(page, doc, href)
       if #labels < #el.citations then
         fail(page, el.citations[1].id, "a reference and a citation in one pair of brackets")
       end
-      local inlines = pandoc.Inlines{}
+      local links = pandoc.Inlines{}
       for i, citation in ipairs(el.citations) do
-        if i > 1 then inlines:extend{ pandoc.Str(","), pandoc.Space() } end
-        inlines:extend(citation.prefix)
-        if #citation.prefix > 0 then inlines:insert(pandoc.Space()) end
-        inlines:insert(one(citation))
-        inlines:extend(citation.suffix)
+        if i > 1 then links:extend{ pandoc.Str(","), pandoc.Space() } end
+        links:insert(one(citation))
       end
-      return inlines
+      return links
     end,
   }
 end
@@ -244,48 +320,51 @@ local pages_by_source = {}
 local function resolve_links(page, doc, href)
   return doc:walk{
     Link = function(el)
-      local target, anchor = el.target:match("^([^:#]+%.qmd)(#?.*)$")
-      if not target then return nil end
-      local dir = pandoc.path.directory(page.source)
-      local source = pandoc.path.normalize(pandoc.path.join{ dir, target })
-      while source:match("[^/]+/%.%./") do source = source:gsub("[^/]+/%.%./", "", 1) end
-      local other = pages_by_source[source]
-      if not other then fail(page, el.target, "no chapter " .. source .. " in _quarto.yml") end
-      el.target = href(page, { page = other, chapter = anchor == "" }, anchor:sub(2))
+      if el.classes:includes("quarto-xref") or el.target:match("^%a[%w+.-]*:") then return nil end
+      local file, anchor = el.target:match("^([^#]*)#?(.*)$")
+      local other = page
+      if file ~= "" then
+        local path = pandoc.path.normalize(
+          pandoc.path.join{ pandoc.path.directory(page.source), file })
+        while path:match("[^/]+/%.%./") do path = path:gsub("[^/]+/%.%./", "", 1) end
+        other = pages_by_source[path]
+        if not other then fail(page, el.target, "no chapter " .. path .. " in _quarto.yml") end
+      elseif entries[anchor] then
+        other = entries[anchor].page
+      end
+      if anchor ~= "" and not other.anchors[anchor] then
+        fail(page, el.target, "nothing in " .. other.source .. " has the id '" .. anchor .. "'")
+      end
+      el.target = href(page, other, anchor ~= "" and anchor or other.id)
       return el
     end,
   }
 end
 
+local citation_keys -- of the bibliography
+
+local function read_bibliography()
+  local everything = pandoc.Cite({}, { pandoc.Citation("*", "NormalCitation") })
+  local doc = pandoc.Pandoc({}, {
+    bibliography = plan.bibliography, nocite = pandoc.MetaInlines{ everything } })
+  citation_keys = {}
+  for _, reference in ipairs(pandoc.utils.references(doc)) do citation_keys[reference.id] = true end
+end
+
 local function cite(page, doc)
-  doc.meta.bibliography = plan.bibliography
-  doc.meta.csl = plan.csl
-  doc.meta["link-citations"] = true
+  doc.meta = { bibliography = plan.bibliography, ["link-citations"] = true }
   doc:walk{
     Cite = function(el)
       for _, citation in ipairs(el.citations) do
-        if not plan.keys[citation.id] then
+        if not citation_keys[citation.id] then
           fail(page, "@" .. citation.id, "no entry '" .. citation.id .. "' in the bibliography")
         end
       end
     end,
   }
-  return pandoc.utils.citeproc(doc)
-end
-
-local function callout_parts(el)
-  local kind = el.classes[1]:match("^callout%-(.+)$")
-  local title = el.attributes.title and pandoc.Inlines(el.attributes.title)
-  local blocks = el.content
-  if not title and blocks[1] and blocks[1].t == "Header" then
-    title = blocks[1].content
-    blocks = pandoc.Blocks{ table.unpack(el.content, 2) }
-  end
-  return kind, title or pandoc.Inlines(CALLOUTS[kind]), blocks
-end
-
-local function is_callout(el)
-  return el.classes[1] and el.classes[1]:match("^callout%-") ~= nil
+  doc = pandoc.utils.citeproc(doc)
+  doc.meta = {}
+  return doc
 end
 
 -- HTML ----------------------------------------------------------------------------------------

@@ -50,8 +50,8 @@ RETURN_EXPONENT = {"paid": {"less": -0.4, "more": 0.1}, "free": {"less": -0.3, "
 DRAWS = 400
 CLOSE_ENOUGH = 0.002
 
-# Students kept after trimming, by plan and quarter, and of the free plan in 2022 by country; students
-# of both quarters who watched 1 to 100 minutes in 2021.
+# Students kept after trimming, by plan and quarter, and of the free plan in 2022 by country;
+# students of both quarters who watched 1 to 100 minutes in 2021.
 SIZES = {
     ("paid", 21): 3433, ("paid", 22): 5104, ("free", 21): 32171, ("free", 22): 120658,
     "US": 6459, "IN": 21210, ("paid", "returning"): 457, ("free", "returning"): 2065,

@@ -1,0 +1,171 @@
+"""Confidence intervals of a mean, a trimmed mean, a median and a proportion."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from analysis.stats._common import Record, as_sample, check_count, check_fraction
+from analysis.stats.moments import Moments, as_moments
+from analysis.stats.resampling import bootstrap_means
+
+
+@dataclass(frozen=True, slots=True)
+class Interval(Record):
+    """A confidence interval.
+
+    Attributes:
+        estimate: The point estimate.
+        low, high: The limits, in the unit of the estimate; infinite where there is no limit.
+        confidence: The nominal confidence, for example 0.95.
+        method: The method's usual name.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+    method: str
+
+    def contains(self, value: float) -> bool:
+        """Whether a value lies within the limits."""
+        return self.low <= value <= self.high
+
+
+def mean_t(data: ArrayLike | Moments, confidence: float = 0.95) -> Interval:
+    """Student's t interval of the mean (Student 1908).
+
+    It rests on the mean being about normal: true for normal values, and for others when n is
+    large against the squared skewness (see `power.smallest_n_for_normal_mean`).
+
+    Raises:
+        ValueError: Fewer than two values, no variation, or see `as_sample`.
+    """
+    check_fraction(confidence, "confidence")
+    m = as_moments(data, "data")
+    _need_variation(m.variance, "data", "a t interval")
+    margin = stats.t.isf((1 - confidence) / 2, m.n - 1) * m.standard_error
+    return Interval(m.mean, m.mean - margin, m.mean + margin, confidence, "t")
+
+
+def mean_bootstrap(
+    sample: ArrayLike,
+    confidence: float = 0.95,
+    *,
+    method: Literal["bca", "percentile"] = "bca",
+    resamples: int = 9_999,
+    seed: int | np.random.Generator,
+) -> Interval:
+    """Bootstrap interval of the mean.
+
+    "percentile" takes the quantiles of the resampled means (Efron 1979). "bca" shifts them for
+    bias and skewness, with the acceleration from the jackknife, which for a mean has a closed
+    form (Efron 1987): second-order accurate, so better than t for a skewed sample, yet still
+    too short when n is small or the tail that matters was not sampled.
+
+    Raises:
+        ValueError: Fewer than two values, no variation, an unknown method, fewer than five
+            resamples beyond either limit, or see `as_sample`.
+    """
+    check_fraction(confidence, "confidence")
+    x = as_sample(sample, least=2)
+    m = Moments.of(x)
+    _need_variation(m.variance, "sample", "a bootstrap interval")
+    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    if resamples * tails[0] < 5:
+        raise ValueError(
+            f"resamples: {resamples} leave fewer than 5 beyond each limit at {confidence:g}"
+        )
+    if method not in ("bca", "percentile"):
+        raise ValueError(f"method: must be 'bca' or 'percentile', got {method!r}")
+    means = bootstrap_means(x, resamples, np.random.default_rng(seed))
+    if method == "bca":
+        below = ((means < m.mean).mean() + (means <= m.mean).mean()) / 2
+        bias = stats.norm.ppf(np.clip(below, 0.5 / resamples, 1 - 0.5 / resamples))
+        d = (x - m.mean) / np.sqrt(m.variance)
+        acceleration = (d**3).sum() / (6 * (d @ d) ** 1.5)
+        shifted = bias + stats.norm.ppf(tails)
+        tails = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))
+    low, high = np.quantile(means, tails)
+    name = {"bca": "BCa bootstrap", "percentile": "percentile bootstrap"}[method]
+    return Interval(m.mean, float(low), float(high), confidence, name)
+
+
+def trimmed_mean(sample: ArrayLike, cut: float = 0.2, confidence: float = 0.95) -> Interval:
+    """Interval of the trimmed mean (Tukey & McLaughlin 1963; Yuen 1974).
+
+    floor(cut * n) values are dropped from each end; the standard error is the winsorised
+    standard deviation over (1 - 2 cut) sqrt(n), with t on n - 2 floor(cut * n) - 1 degrees of
+    freedom. For a skewed population the estimand is the trimmed mean, not the mean.
+
+    Raises:
+        ValueError: The cut is not within (0, 0.5), no variation within the middle part, fewer
+            than two values left, or see `as_sample`.
+    """
+    check_fraction(confidence, "confidence")
+    check_fraction(cut, "cut", below=0.5)
+    x = np.sort(as_sample(sample, least=2))
+    dropped = int(cut * x.size)
+    middle = x[dropped : x.size - dropped]
+    if middle.size < 2:
+        raise ValueError(f"sample: {x.size} values leave fewer than 2 after trimming {cut:g}")
+    winsorised = Moments.of(np.clip(x, middle[0], middle[-1]))
+    _need_variation(winsorised.variance, "sample", "a trimmed-mean interval", "in its middle part")
+    error = winsorised.sd / ((1 - 2 * cut) * np.sqrt(x.size))
+    margin = stats.t.isf((1 - confidence) / 2, middle.size - 1) * error
+    mean = float(middle.mean())
+    return Interval(mean, mean - margin, mean + margin, confidence, f"{cut:.0%} trimmed, Yuen")
+
+
+def median(sample: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Distribution-free interval of the median between two order statistics.
+
+    The ranks come from the binomial distribution of the number of values below the median, so
+    the coverage is at least the nominal one (Thompson 1936; David & Nagaraja 2003, section
+    7.1). With too few values for the confidence (5 or fewer at 95%) the limits are infinite.
+
+    Raises:
+        ValueError: See `as_sample`.
+    """
+    check_fraction(confidence, "confidence")
+    x = np.sort(as_sample(sample))
+    rank = int(stats.binom.ppf((1 - confidence) / 2, x.size, 0.5))
+    low, high = (x[rank - 1], x[x.size - rank]) if rank else (-np.inf, np.inf)
+    return Interval(float(np.median(x)), float(low), float(high), confidence, "order statistics")
+
+
+def proportion(
+    successes: int,
+    n: int,
+    confidence: float = 0.95,
+    *,
+    method: Literal["wilson", "clopper-pearson"] = "wilson",
+) -> Interval:
+    """Interval of a proportion, as shares within [0, 1].
+
+    "wilson" (Wilson 1927) covers at about the nominal rate; "clopper-pearson" (Clopper &
+    Pearson 1934) never below it, and is wider.
+
+    Raises:
+        ValueError: Counts that are not whole numbers with 0 <= successes <= n and n >= 1, or an
+            unknown method.
+    """
+    check_fraction(confidence, "confidence")
+    check_count(n, "n")
+    check_count(successes, "successes", least=0)
+    if successes > n:
+        raise ValueError(f"successes: must not exceed n = {n}, got {successes}")
+    names = {"wilson": ("wilson", "Wilson"), "clopper-pearson": ("beta", "Clopper-Pearson")}
+    if method not in names:
+        raise ValueError(f"method: must be one of {sorted(names)}, got {method!r}")
+    key, name = names[method]
+    low, high = proportion_confint(successes, n, alpha=1 - confidence, method=key)
+    return Interval(successes / n, max(0.0, float(low)), min(1.0, float(high)), confidence, name)
+
+
+def _need_variation(variance: float, name: str, what: str, where: str = "") -> None:
+    if not variance > 0:
+        raise ValueError(f"{name}: {what} needs values that are not all equal {where}".rstrip())
