@@ -21,7 +21,7 @@ from analysis.sources import Tables
 from analysis.stats import descriptive, intervals, multiplicity, power, two_sample
 from analysis.stats.descriptive import Description
 from analysis.stats.intervals import Interval
-from analysis.stats.two_sample import TestResult
+from analysis.stats.results import TestResult
 
 PLANS = ("paid", "free")
 QUARTERS = ("Q4 2021", "Q4 2022")
@@ -247,19 +247,17 @@ def group(students: pd.DataFrame, plan: str, quarter: str) -> Group:
             f"engagement/students: {len(raw)} {plan} students with minutes in {quarter}"
             f" ({COLUMNS[quarter]}); a comparison needs at least three, with different minutes"
         )
-    minutes, threshold, _ = descriptive.trim_upper(raw, TRIM)
+    trimmed = descriptive.trim_upper(raw, TRIM)
     return Group(
         plan=plan,
         quarter=quarter,
         raw=raw,
-        minutes=minutes,
-        threshold=threshold,
-        summary=descriptive.describe(minutes),
+        minutes=trimmed.kept,
+        threshold=trimmed.threshold,
+        summary=descriptive.describe(trimmed.kept),
         raw_summary=descriptive.describe(raw),
-        t_interval=intervals.mean_t(minutes),
-        bca_interval=intervals.mean_bca(
-            minutes, resamples=RESAMPLES, rng=np.random.default_rng(SEED)
-        ),
+        t_interval=intervals.mean_t(trimmed.kept),
+        bca_interval=intervals.mean_bootstrap(trimmed.kept, resamples=RESAMPLES, seed=SEED),
     )
 
 
@@ -276,13 +274,12 @@ def compare(
         welch=two_sample.welch(a, b, alternative=alternative, alpha=ALPHA),
         student=two_sample.student(a, b, alternative=alternative, alpha=ALPHA),
         permutation=two_sample.permutation(
-            a, b, alternative=alternative, alpha=ALPHA, resamples=RESAMPLES,
-            rng=np.random.default_rng(SEED),
+            a, b, alternative=alternative, alpha=ALPHA, resamples=RESAMPLES, seed=SEED
         ),
         mann_whitney=two_sample.mann_whitney(a, b, alternative=alternative, alpha=ALPHA),
         means=(float(np.mean(a)), float(np.mean(b))),
         medians=(float(np.median(a)), float(np.median(b))),
-        equivalence=two_sample.equivalence(a, b, margin=margin, alpha=ALPHA),
+        equivalence=two_sample.equivalence(a, b, low=-margin, high=margin, alpha=ALPHA),
     )
 
 
@@ -398,7 +395,7 @@ def sensitivity(groups: Mapping[tuple[str, str], Group]) -> pd.DataFrame:
     """
     rows = []
     for plan, kept in product(PLANS, TRIMS):
-        a, b = (descriptive.trim_upper(groups[plan, q].raw, kept)[0] for q in QUARTERS)
+        a, b = (_drop_top(groups[plan, q].raw, kept) for q in QUARTERS)
         test = two_sample.welch(a, b, alternative="less", alpha=ALPHA)
         # The test's ratio is first over second; the reader wants second over first.
         ratio = test.effect("ratio of means")
@@ -416,6 +413,10 @@ def sensitivity(groups: Mapping[tuple[str, str], Group]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _drop_top(minutes: np.ndarray, kept: float) -> np.ndarray:
+    return minutes if kept == 1 else descriptive.trim_upper(minutes, kept).kept
+
+
 def experiment(
     groups: Mapping[tuple[str, str], Group], students: pd.DataFrame, plan: str
 ) -> Experiment:
@@ -425,29 +426,28 @@ def experiment(
     Walker, 2013), for the students who have any; r is Pearson's, on trimmed minutes.
     """
     now = groups[plan, QUARTERS[1]]
-    lift = RELEVANT_LIFT * now.summary.mean
     rows = students[students.plan == plan].dropna(subset=list(QUARTERS))
     kept = rows[
         (rows[QUARTERS[0]] <= groups[plan, QUARTERS[0]].threshold)
         & (rows[QUARTERS[1]] <= now.threshold)
     ]
     r = kept[QUARTERS[0]].corr(kept[QUARTERS[1]]) if len(kept) > 2 else 0.0
-    sd = now.summary.sd
-    needed = power.sample_size_means(difference=lift, sd=sd, alpha=ALPHA, power=POWER)
-    adjusted = power.sample_size_means(
-        difference=lift, sd=sd * np.sqrt(1 - r**2), alpha=ALPHA, power=POWER
-    )
-    detectable = power.detectable_difference(
-        n=len(now.minutes) // 2, sd=sd, alpha=ALPHA, power=POWER
-    )
+    mean, sd = now.summary.mean, now.summary.sd
     return Experiment(
         plan=plan,
-        per_arm=needed,
-        per_arm_adjusted=adjusted,
-        detectable_lift=detectable / now.summary.mean,
-        mean=now.summary.mean,
+        per_arm=students_per_arm(mean, sd, RELEVANT_LIFT),
+        per_arm_adjusted=students_per_arm(mean, sd * np.sqrt(1 - r**2), RELEVANT_LIFT),
+        detectable_lift=power.lift(
+            mean=mean, sd=sd, n_a=len(now.minutes) // 2, power=POWER, alpha=ALPHA
+        ).lift,
+        mean=mean,
         sd=sd,
     )
+
+
+def students_per_arm(mean: float, sd: float, lift: float) -> int:
+    """Students in each of two equal arms that show a relative lift of the mean (two-sided)."""
+    return power.lift(mean=mean, sd=sd, lift=lift, power=POWER, alpha=ALPHA).n_a
 
 
 def results(tables: Tables) -> dict[str, Scalar]:

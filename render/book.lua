@@ -18,8 +18,10 @@ local CALLOUTS = { note = "Note", tip = "Tip", warning = "Warning",
 local CLASSES = { -- of divs and spans
   cell = true, ["cell-output"] = true, ["cell-output-display"] = true,
   ["cell-output-markdown"] = true, ["cell-output-stdout"] = true, ["cell-output-stderr"] = true,
-  lead = true, ["key-figures"] = true, answer = true,
 }
+-- The book's own divs, each with a look in the theme and a function in book.typ.
+local BLOCKS = { lead = true, ["key-figures"] = true, answer = true }
+for class in pairs(BLOCKS) do CLASSES[class] = true end
 
 --- Stops the build. `needle` is text by which the line is found in the .qmd.
 local function fail(page, needle, message)
@@ -132,7 +134,7 @@ local chapters, appendices = 0, 0
 
 --- Takes the chapter's title out of the body and numbers it.
 local function take_title(page, doc)
-  local title = doc.blocks:find_if(function(b) return b.t == "Header" and b.level == 1 end)
+  local title, index = doc.blocks:find_if(function(b) return b.t == "Header" and b.level == 1 end)
   if not title then fail(page, "", "no title: begin the chapter with '# Title {#sec-name}'") end
   if title.classes:includes("unnumbered") then
     page.number, page.called = "", ""
@@ -154,7 +156,7 @@ local function take_title(page, doc)
     register(page, page.id, { number = page.number ~= "" and page.number or nil, title = name })
     entries[page.id].chapter = true
   end
-  doc.blocks:remove(select(2, doc.blocks:find(title)))
+  doc.blocks:remove(index)
 end
 
 local function number_sections(page, doc)
@@ -369,10 +371,9 @@ end
 
 -- HTML ----------------------------------------------------------------------------------------
 
-local function html_href(from, entry, label)
-  local anchor = entry.chapter and "" or "#" .. label
-  if entry.page == from then return anchor == "" and "#" .. label or anchor end
-  return from.root .. entry.page.href .. anchor
+local function html_href(from, to, label)
+  if to == from then return "#" .. label end
+  return from.root .. to.href .. (label == to.id and "" or "#" .. label)
 end
 
 local function escape(text)
@@ -421,16 +422,16 @@ local html = {
       el.attributes = {}
       el.content:insert(pandoc.Plain{ pandoc.Span("(" .. number .. ")", { class = "equation-number" }) })
       return el
-    elseif is_callout(el) then
-      local kind, title, blocks = callout_parts(el)
-      local tag = el.attributes.collapse and "details" or "div"
-      local head = el.attributes.collapse and "summary" or "div"
-      local open = el.attributes.collapse == "false" and " open" or ""
-      local role = tag == "div" and ' role="note"' or ""
+    elseif callout_kind(el) then
+      local tag, head, open = "div", "div", ' role="note"'
+      if el.attributes.collapse then
+        tag, head, open = "details", "summary", el.attributes.collapse == "false" and " open" or ""
+      end
+      local title = el.content:remove(1)
       return {
-        raw(('<%s class="callout callout-%s"%s%s>'):format(tag, kind, open, role)),
-        raw(('<%s class="callout-title">'):format(head)), pandoc.Plain(title), raw("</" .. head .. ">"),
-        raw('<div class="callout-body">'), pandoc.Div(blocks), raw("</div></" .. tag .. ">"),
+        raw(('<%s class="callout callout-%s"%s>'):format(tag, callout_kind(el), open)),
+        raw(('<%s class="callout-title">'):format(head)), title, raw("</" .. head .. ">"),
+        raw('<div class="callout-body">'), pandoc.Div(el.content), raw("</div></" .. tag .. ">"),
       }
     end
   end,
@@ -438,35 +439,47 @@ local html = {
 
 --- Sections of a page as plain text, for the search.
 local function search_entries(page, doc)
-  local found = List{}
-  local current = { href = page.href, title = stringify(page.title), page = stringify(page.title), text = {} }
-  local function close()
-    current.text = table.concat(current.text, " "):gsub("%s+", " ")
-    found:insert(current)
+  local function spaced(el) return el.content .. { pandoc.Space() } end
+  local function plain(block)
+    local clean = pandoc.Blocks{ block }:walk{
+      CodeBlock = function() return {} end,
+      Image = function() return {} end,
+      Note = function(el)
+        return { pandoc.Space(), pandoc.Span(pandoc.utils.blocks_to_inlines(el.content)) }
+      end,
+      -- Keeps words of neighbouring cells and paragraphs apart.
+      Plain = function(el) return pandoc.Plain(spaced(el)) end,
+      Para = function(el) return pandoc.Para(spaced(el)) end,
+      DefinitionList = function(el)
+        local blocks = pandoc.Blocks{}
+        for _, item in ipairs(el.content) do
+          blocks:insert(pandoc.Plain(item[1] .. { pandoc.Space() }))
+          for _, definition in ipairs(item[2]) do blocks:extend(definition) end
+        end
+        return blocks
+      end,
+    }
+    return stringify(clean)
   end
+  local found, name = List{}, stringify(page.title)
+  local function open(href, title)
+    found:insert{ href = href, title = title, page = name, text = "" }
+  end
+  open(page.href, name)
   for _, block in ipairs(doc.blocks) do
     if block.t == "Header" then
-      close()
-      current = { href = page.href .. "#" .. block.identifier, title = stringify(block.content),
-                  page = stringify(page.title), text = {} }
+      open(page.href .. "#" .. block.identifier, stringify(block))
     else
-      local clean = pandoc.Blocks{ block }:walk{
-        CodeBlock = function() return {} end,
-        Math = function(el) return pandoc.Str(el.text) end,
-        -- Keeps words of neighbouring cells and paragraphs apart.
-        Plain = function(el) return pandoc.Plain(el.content .. { pandoc.Space() }) end,
-        Para = function(el) return pandoc.Para(el.content .. { pandoc.Space() }) end,
-      }
-      table.insert(current.text, stringify(clean))
+      local last = found[#found]
+      last.text = (last.text .. " " .. plain(block)):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
     end
   end
-  close()
   return found
 end
 
-local function inline_html(inlines)
-  local doc = pandoc.Pandoc{ pandoc.Plain(inlines) }
-  return (pandoc.write(doc, "html5", { wrap_text = "none" }):gsub("%s+$", ""))
+local function inline_html(title)
+  local options = { wrap_text = "none", html_math_method = "mathml" }
+  return (pandoc.write(pandoc.Pandoc{ pandoc.Plain(title) }, "html5", options):gsub("%s+$", ""))
 end
 
 --- The page around a chapter: everything the template needs beside the body.
@@ -481,11 +494,11 @@ local function apply_template(index, fields)
                     current = other == page }
   end
   local context = {
-    lang = plan.lang, booktitle = escape(plan.title), description = escape(page.description),
+    lang = plan.lang, booktitle = escape(plan.title), description = escape(page.description ~= "" and page.description or plan.description),
     subtitle = index == 1 and escape(plan.subtitle) or nil, cover = index == 1,
     authors = index == 1 and List(plan.authors):map(escape) or nil,
     pagetitle = escape(stringify(page.title)), heading = inline_html(page.title), titleid = page.id,
-    chapternumber = page.number, root = page.root, sidebar = sidebar,
+    chapternumber = page.called, root = page.root, sidebar = sidebar,
     prev = neighbour(plan.pages[index - 1]), next = neighbour(plan.pages[index + 1]),
     toc = fields.toc, body = fields.body, pdf = plan.pdf_href, notebook = page.notebook,
   }
@@ -494,6 +507,7 @@ end
 
 local function write_html(index)
   local page = plan.pages[index]
+  at(page)
   local doc = resolve_references(page, page.doc:clone(), html_href)
   doc = resolve_links(page, doc, html_href)
   doc = cite(page, doc)
@@ -502,7 +516,6 @@ local function write_html(index)
   local options = pandoc.WriterOptions{ html_math_method = "mathml", wrap_text = "none" }
   local contents = pandoc.structure.table_of_contents(doc, { toc_depth = plan.toc_depth })
   local toc = #contents.content > 0 and pandoc.write(pandoc.Pandoc{ contents }, "html5", options) or ""
-  doc.meta = {}
   local body = pandoc.write(doc, "html5", options)
   return { href = page.href, html = apply_template(index, { body = body, toc = toc }), search = search }
 end
@@ -519,90 +532,116 @@ local function quote(text)
   return '"' .. text:gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("\n", " ") .. '"'
 end
 
-local function typst_href(_, entry, label)
-  if entry.chapter then return "#" .. entry.page.id end
-  return "#" .. label
+--- A label of the manuscript; ids that Pandoc made are unique only in their page.
+local function typst_label(page, id)
+  return entries[id] and id or ("page-%d-%s"):format(page.position, id)
 end
 
-local function typst_filter(page)
+local function typst_href(_, to, label) return "#" .. typst_label(to, label) end
+
+--- What depends on the page: paths of images and labels of headings.
+local function typst_page(page)
+  local folder = pandoc.path.directory(page.source)
   return {
-    traverse = "topdown",
     Header = function(el)
-      if not el.identifier:match("^sec%-") then el.identifier = "" end
-      el.attributes.number = nil
+      el.identifier, el.attributes.number = typst_label(page, el.identifier), nil
       return el
     end,
-    CodeBlock = function(el)
-      if not el.classes:includes("cell-code") then return nil end
-      return plan.pdf_echo and pandoc.CodeBlock(el.text, { class = "python" }) or {}
-    end,
-    Figure = function(el)
-      local image = el.content[1].content[1]
-      local source = pandoc.path.join{ pandoc.path.directory(page.source), image.src }
-      local alt = stringify(image.caption)
-      local label = el.identifier ~= "" and " <" .. el.identifier .. ">" or ""
-      local caption = typst{ pandoc.Plain(pandoc.utils.blocks_to_inlines(el.caption.long)) }
-      return typst_raw(("#book-figure(image(%s, alt: %s), [%s])%s"):format(
-        quote("/" .. source), quote(alt), caption, label)), false
-    end,
-    Div = function(el)
-      if el.attributes.float == "tbl" then
-        local caption = el.content:remove()
-        return { typst_raw("#book-table([" .. typst{ pandoc.Plain(caption.content) } .. "])["),
-                 pandoc.Div(el.content), typst_raw("] <" .. el.identifier .. ">") }
-      elseif el.attributes.float == "eq" then
-        return { typst_raw(("#book-equation(%s)["):format(quote(el.attributes.number))),
-                 pandoc.Div(el.content), typst_raw("] <" .. el.identifier .. ">") }
-      elseif is_callout(el) then
-        local kind, title, blocks = callout_parts(el)
-        return { typst_raw(("#callout(%s, [%s])["):format(quote(kind), typst{ pandoc.Plain(title) })),
-                 pandoc.Div(blocks), typst_raw("]") }
-      elseif el.classes:includes("key-figures") or el.classes:includes("answer")
-        or el.classes:includes("lead") then
-        local name = el.classes[1]
-        el.classes = {}
-        return { typst_raw("#" .. name .. "["), el, typst_raw("]") }
-      elseif el.classes:includes("cell-output") or el.classes:includes("cell") then
-        el.identifier, el.classes, el.attributes = "", {}, {}
-        return el
-      end
+    Image = function(el)
+      el.src = "/" .. pandoc.path.join{ folder, el.src }
+      return el
     end,
   }
+end
+
+local typst_blocks = {
+  traverse = "topdown",
+  CodeBlock = function(el)
+    if not el.classes:includes("cell-code") then return nil end
+    return plan.pdf_echo and pandoc.CodeBlock(el.text, { class = "python" }) or {}
+  end,
+  Figure = function(el)
+    local image = el.content[1].content[1]
+    local label = entries[el.identifier] and " <" .. el.identifier .. ">" or ""
+    local caption = typst{ pandoc.Plain(pandoc.utils.blocks_to_inlines(el.caption.long)) }
+    return typst_raw(("#book-figure(image(%s, alt: %s), [%s])%s"):format(
+      quote(image.src), quote(stringify(image.caption)), caption, label)), false
+  end,
+  Div = function(el)
+    local before, after
+    if el.attributes.float == "tbl" then
+      local caption = typst{ pandoc.Plain(el.content:remove().content) }
+      before, after = "#book-table([" .. caption .. "])[", "] <" .. el.identifier .. ">"
+    elseif el.attributes.float == "eq" then
+      before = ("#book-equation(%s)["):format(quote(el.attributes.number))
+      after = "] <" .. el.identifier .. ">"
+    elseif callout_kind(el) then
+      local title = typst{ el.content:remove(1) }
+      before, after = ("#callout(%s, [%s])["):format(quote(callout_kind(el)), title), "]"
+    elseif el.classes:find_if(function(class) return BLOCKS[class] end) then
+      before, after = "#" .. el.classes[1] .. "[", "]"
+    elseif el.identifier ~= "refs" and not el.identifier:match("^ref%-") then
+      return el.content
+    else
+      return nil
+    end
+    return { typst_raw(before), pandoc.Div(el.content), typst_raw(after) }
+  end,
+}
+
+--- The values that book.typ takes from _quarto.yml.
+local function typst_settings()
+  local lines = List{}
+  for _, key in ipairs{ "title", "subtitle", "description", "lang", "paper" } do
+    lines:insert(("#let book-%s = %s"):format(key, quote(plan[key])))
+  end
+  local authors = List(plan.authors):map(function(name) return quote(name) .. "," end)
+  lines:insert("#let book-authors = (" .. table.concat(authors) .. ")")
+  return table.concat(lines, "\n") .. "\n" .. io.open(plan.typst_template, "rb"):read("a")
 end
 
 local function write_typst(pages)
   local whole = pandoc.Pandoc{}
   for _, page in ipairs(pages) do
+    at(page)
     local doc = resolve_references(page, page.doc:clone(), typst_href)
     doc = resolve_links(page, doc, typst_href)
-    doc = doc:walk(typst_filter(page))
-    local title = pandoc.Header(1, page.title, { id = page.id })
-    local numbering = page.number == "" and "none"
-      or page.number:match("%u") and '"A.1"' or '"1.1"'
+    doc = doc:walk(typst_page(page))
+    local title = pandoc.Header(1, page.title, { id = typst_label(page, page.id) })
+    local numbering = page.number == "" and "none" or page.appendix and '"A.1"' or '"1.1"'
     whole.blocks:insert(typst_raw(("#set heading(numbering: %s)"):format(numbering)))
+    if page.number == "A" then whole.blocks:insert(typst_raw("#counter(heading).update(0)")) end
     whole.blocks:insert(title)
     whole.blocks:extend(doc.blocks)
   end
-  whole = cite({ source = plan.pages[1].source }, whole)
-  whole = whole:walk{
+  whole = cite(pages[1], whole):walk(typst_blocks):walk{
     Div = function(el)
       if el.identifier ~= "refs" then return nil end
       return { typst_raw("#set heading(numbering: none)"), pandoc.Header(1, "References"), el }
     end,
   }
-  whole.meta = {}
-  return pandoc.write(whole, "typst-citations", { wrap_text = "none" })
+  return typst_settings() .. pandoc.write(whole, "typst-citations", { wrap_text = "none" })
 end
 
 -- ---------------------------------------------------------------------------------------------
 
-for _, page in ipairs(plan.pages) do pages_by_source[page.source] = page end
-for _, page in ipairs(plan.pages) do read(page) end
+local template = io.open(plan.template, "rb"):read("a")
+plan.compiled_template = pandoc.template.compile(template)
+plan.reserved = {} -- ids that the template itself uses
+for id in template:gmatch(' id="([^"$]+)"') do plan.reserved[id] = true end
+
+for position, page in ipairs(plan.pages) do
+  page.position, pages_by_source[page.source] = position, page
+  read(page)
+end
+read_bibliography()
+
+-- As Quarto, takes what _quarto.yml says of the book for Markdown; both outputs need it plain.
+local function plain(markdown) return stringify(inlines(markdown)) end
+plan.authors = List(plan.authors):map(plain)
+for _, key in ipairs{ "title", "subtitle", "description" } do plan[key] = plain(plan[key]) end
 
 local result = { pages = List{} }
-if plan.template then
-  plan.compiled_template = pandoc.template.compile(io.open(plan.template, "rb"):read("a"))
-  for index in ipairs(plan.pages) do result.pages:insert(write_html(index)) end
-end
+for index in ipairs(plan.pages) do result.pages:insert(write_html(index)) end
 if plan.pdf then result.typst = write_typst(plan.pages) end
 io.open(plan.output, "wb"):write(pandoc.json.encode(result)):close()

@@ -10,56 +10,57 @@ import yaml
 from render.errors import BookError
 
 CONFIG = Path("_quarto.yml")
+ANYTHING = object  # concerns only Quarto's own look, which the embedded renderer's theme replaces
 
-# Every key that `_quarto.yml` may hold. True: the embedded renderer follows it; False: it only
-# concerns Quarto's own look, which the embedded renderer replaces by its theme.
-KNOWN = {
-    "project.type": True,
-    "project.output-dir": True,
-    "project.execute-dir": True,
-    "project.pre-render": False,
-    "lang": True,
-    "book.title": True,
-    "book.subtitle": True,
-    "book.author": True,
-    "book.description": True,
-    "book.search": True,
-    "book.downloads": True,
-    "book.output-file": True,
-    "book.chapters": True,
-    "book.appendices": True,
-    "book.site-url": False,
-    "book.repo-url": False,
-    "book.favicon": False,
-    "bibliography": True,
-    "csl": True,
-    "link-citations": True,
-    "number-sections": True,
-    "toc": True,
-    "toc-depth": True,
-    "execute.freeze": False,
-    "execute.echo": True,
-    "execute.warning": True,
-    "format.html.theme": False,
-    "format.html.css": False,
-    "format.html.code-fold": True,
-    "format.html.code-summary": True,
-    "format.html.fig-format": False,
-    "format.html.html-math-method": True,
-    "format.html.toc-title": False,
-    "format.typst.bibliographystyle": True,
-    "format.typst.fig-format": False,
-    "format.typst.papersize": True,
-    "format.typst.echo": True,
-}
-FIXED = {
+# Every key that `_quarto.yml` may hold: the type of its value, or the one value supported.
+KEYS = {
     "project.type": "book",
+    "project.output-dir": str,
     "project.execute-dir": "project",
+    "project.pre-render": ANYTHING,
+    "lang": str,
+    "book.title": str,
+    "book.subtitle": str,
+    "book.author": (str, list),
+    "book.description": str,
+    "book.search": True,
+    "book.downloads": list,
+    "book.output-file": str,
+    "book.chapters": list,
+    "book.appendices": list,
+    "book.site-url": ANYTHING,
+    "book.repo-url": ANYTHING,
+    "book.favicon": ANYTHING,
+    "bibliography": (str, list),
     "number-sections": True,
     "toc": True,
+    "toc-depth": int,
+    "execute.freeze": ANYTHING,
+    "execute.echo": bool,
+    "execute.warning": bool,
+    "format.html.theme": ANYTHING,
+    "format.html.css": ANYTHING,
+    "format.html.code-fold": bool,
+    "format.html.code-summary": str,
+    "format.html.fig-format": ANYTHING,
     "format.html.html-math-method": "mathml",
+    "format.html.toc-title": ANYTHING,
     "format.typst.bibliographystyle": "chicago-author-date",
+    "format.typst.fig-format": ANYTHING,
+    "format.typst.papersize": str,
+    "format.typst.echo": bool,
 }
+# Where Quarto's default differs from what the embedded renderer does, the key must be written.
+NEEDED = (
+    "project.type",
+    "project.execute-dir",
+    "book.title",
+    "book.output-file",
+    "book.chapters",
+    "number-sections",
+    "toc",
+    "format.html.html-math-method",
+)
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ class Page:
 
     Attributes:
         source: The .qmd, relative to the project.
-        number: "1", "2", ... or "A", "B", ... for appendices; "" where unnumbered.
+        appendix: It is numbered by letter.
     """
 
     source: Path
-    number: str
+    appendix: bool = False
 
     @property
     def href(self) -> str:
@@ -111,41 +112,55 @@ def read(root: Path) -> Book:
         BookError: missing, unreadable, or holding something this renderer would not follow.
     """
     root = Path(root).resolve()
-    flat, lines = _flatten(_parse(root))
-    for key, value in flat.items():
-        if key not in KNOWN:
-            raise BookError(f"'{key}' is not supported by the embedded renderer", CONFIG, lines[key])
-        if key in FIXED and value != FIXED[key]:
-            raise BookError(
-                f"'{key}: {value}' is not supported; only '{FIXED[key]}'", CONFIG, lines[key]
-            )
-    for key in ("book.title", "book.chapters"):
-        if key not in flat:
+    values, lines = _flatten(_parse(root))
+    for key, value in values.items():
+        _check(key, value, lines[key])
+    for key in NEEDED:
+        if key not in values:
             raise BookError(f"'{key}' is missing", CONFIG)
-    authors = flat.get("book.author", [])
-    bibliography = flat.get("bibliography", [])
+    downloads = values.get("book.downloads", [])
+    if downloads not in ([], ["pdf"]):
+        raise BookError("only pdf can be downloaded", CONFIG, lines["book.downloads"])
+    bibliography = _names(values.get("bibliography", []))
+    for name in bibliography:
+        if not (root / name).is_file():
+            raise BookError(f"no such file: {name}", CONFIG, lines["bibliography"])
     return Book(
         root=root,
-        title=flat["book.title"],
-        subtitle=flat.get("book.subtitle", ""),
-        authors=tuple([authors] if isinstance(authors, str) else authors),
-        description=flat.get("book.description", ""),
-        lang=flat.get("lang", "en"),
-        pages=tuple(_pages(root, flat, lines)),
-        bibliography=tuple(
-            Path(p) for p in ([bibliography] if isinstance(bibliography, str) else bibliography)
-        ),
-        output_dir=root / flat.get("project.output-dir", "_book"),
-        output_file=flat.get("book.output-file", flat["book.title"]),
-        pdf="pdf" in flat.get("book.downloads", []),
-        toc_depth=flat.get("toc-depth", 3),
-        code_fold=flat.get("format.html.code-fold", False),
-        code_summary=flat.get("format.html.code-summary", "Code"),
-        echo=flat.get("execute.echo", True),
-        warning=flat.get("execute.warning", True),
-        pdf_echo=flat.get("format.typst.echo", flat.get("execute.echo", True)),
-        papersize=flat.get("format.typst.papersize", "us-letter"),
+        title=values["book.title"],
+        subtitle=values.get("book.subtitle", ""),
+        authors=_names(values.get("book.author", [])),
+        description=values.get("book.description", ""),
+        lang=values.get("lang", "en"),
+        pages=tuple(_pages(root, values, lines)),
+        bibliography=tuple(Path(name) for name in bibliography),
+        output_dir=root / values.get("project.output-dir", "_book"),
+        output_file=values["book.output-file"],
+        pdf="pdf" in downloads,
+        toc_depth=values.get("toc-depth", 3),
+        code_fold=values.get("format.html.code-fold", False),
+        code_summary=values.get("format.html.code-summary", "Code"),
+        echo=values.get("execute.echo", True),
+        warning=values.get("execute.warning", True),
+        pdf_echo=values.get("format.typst.echo", values.get("execute.echo", True)),
+        papersize=values.get("format.typst.papersize", "us-letter"),
     )
+
+
+def _check(key: str, value: object, line: int) -> None:
+    if key not in KEYS:
+        raise BookError(f"'{key}' is not supported by the embedded renderer", CONFIG, line)
+    wanted = KEYS[key]
+    if not isinstance(wanted, (type, tuple)):
+        if value != wanted:
+            told = str(wanted).lower() if wanted is True else wanted
+            raise BookError(f"'{key}: {value}' is not supported; only '{told}'", CONFIG, line)
+    elif not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise BookError(f"'{key}: {value}' has a wrong type", CONFIG, line)
+
+
+def _names(value: str | list) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(name) for name in value)
 
 
 def _parse(root: Path) -> yaml.MappingNode:
@@ -156,47 +171,61 @@ def _parse(root: Path) -> yaml.MappingNode:
     except UnicodeDecodeError:
         raise BookError("not UTF-8; save it as UTF-8", CONFIG) from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error)
-        raise BookError(f"unreadable YAML: {problem}", CONFIG, mark and mark.line + 1) from None
+        raise BookError(*yaml_problem(error, CONFIG)) from None
     if not isinstance(node, yaml.MappingNode):
         raise BookError("expected 'name: value' lines", CONFIG, 1)
     return node
 
 
+def yaml_problem(error: yaml.YAMLError, path: Path, first: int = 1) -> tuple[str, Path, int]:
+    """Message, file and line of a YAML error; `first` is the file's line where the YAML begins."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    return f"unreadable YAML: {problem}", path, first + (mark.line if mark else 0)
+
+
 def _flatten(node: yaml.MappingNode, prefix: str = "") -> tuple[dict, dict[str, int]]:
-    """Nested mappings as dotted keys; the values, and the line of each key."""
+    """Nested mappings as dotted keys; the values, and the lines of the keys and list entries."""
     values, lines = {}, {}
     constructor = yaml.SafeLoader("")
     for key_node, value_node in node.value:
         key = f"{prefix}{key_node.value}"
-        if isinstance(value_node, yaml.MappingNode) and key not in KNOWN:
+        line = key_node.start_mark.line + 1
+        if key in lines:
+            raise BookError(f"'{key}' stands here twice", CONFIG, line)
+        lines[key] = line
+        if isinstance(value_node, yaml.MappingNode) and KEYS.get(key) is not ANYTHING:
             more_values, more_lines = _flatten(value_node, f"{key}.")
             values |= more_values
             lines |= more_lines
-        else:
+            continue
+        try:
             values[key] = constructor.construct_object(value_node, deep=True)
-        lines[key] = key_node.start_mark.line + 1
+        except yaml.YAMLError as error:
+            raise BookError(*yaml_problem(error, CONFIG)) from None
+        if isinstance(value_node, yaml.SequenceNode):
+            for i, entry in enumerate(value_node.value):
+                lines[f"{key}.{i}"] = entry.start_mark.line + 1
     return values, lines
 
 
-def _pages(root: Path, flat: dict, lines: dict):
-    number = 0
-    for key, letters in (("book.chapters", False), ("book.appendices", True)):
-        for position, entry in enumerate(flat.get(key, []), 1):
-            if not isinstance(entry, str):
-                raise BookError(f"entry {position} is not a file name", CONFIG, lines[key])
-            if not (root / entry).is_file():
-                raise BookError(f"no such file: {entry}", CONFIG, lines[key])
-            if letters:
-                yield Page(Path(entry), chr(ord("A") + position - 1))
-            elif _unnumbered(root / entry):
-                yield Page(Path(entry), "")
-            else:
-                number += 1
-                yield Page(Path(entry), str(number))
-
-
-def _unnumbered(path: Path) -> bool:
-    """Quarto does not number index.qmd, nor a chapter whose title is marked `.unnumbered`."""
-    return path.name == "index.qmd"
+def _pages(root: Path, values: dict, lines: dict[str, int]):
+    stems: dict[str, str] = {}
+    for key in ("book.chapters", "book.appendices"):
+        for i, entry in enumerate(values.get(key, [])):
+            line = lines[f"{key}.{i}"]
+            if not isinstance(entry, str) or not entry.endswith(".qmd"):
+                raise BookError(f"'{entry}' is not the name of a .qmd file", CONFIG, line)
+            path = PurePosixPath(entry)
+            if not (root / path).is_file() or path.is_absolute() or ".." in path.parts:
+                raise BookError(f"no such file in the project: {entry}", CONFIG, line)
+            if not stems and entry != "index.qmd":
+                raise BookError("the first chapter must be index.qmd", CONFIG, line)
+            if other := stems.get(path.stem):
+                # Notebooks and their links go by the bare name.
+                raise BookError(
+                    f"{entry} is listed twice" if other == entry
+                    else f"{other} and {entry} have the same name", CONFIG, line
+                )
+            stems[path.stem] = entry
+            yield Page(Path(entry), appendix=key == "book.appendices")

@@ -52,7 +52,7 @@ def run_quarto(book: Book) -> int:
         )
         if done.returncode:
             raise BookError(f"quarto render ended with exit code {done.returncode}")
-        swap(site, book.output_dir, Path(aside, "old"))
+        swap(site, book.output_dir, Path(aside))
     return 0
 
 

@@ -169,7 +169,7 @@ class _Client(NotebookClient):
 
     @property
     def block_name(self) -> str | None:
-        return self.chapter.label(self.block) if isinstance(self.block, Cell) else None
+        return self.chapter.name(self.block) if isinstance(self.block, Cell) else None
 
     async def evaluate(self, code: str, expressions: Sequence[str] = ()) -> list[dict]:
         """Runs code that leaves no trace in the notebook, then evaluates expressions."""

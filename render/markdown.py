@@ -5,15 +5,18 @@ The same text goes to the embedded renderer (`book.lua`) and, as a frozen result
 
 from __future__ import annotations
 
+import ast
 import base64
 import re
 from dataclasses import dataclass
 
+from analysis.report.text import escape
 from render.errors import BookError
 from render.execute import Run
 from render.qmd import INLINE, Cell
 
 IMAGES = {"image/svg+xml": "svg", "image/png": "png"}
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,15 @@ def inline_text(source: str, results: list) -> str:
 
 
 def inline_value(data: dict) -> str:
-    """An inline result as Markdown: Markdown objects as they are, plain strings escaped."""
+    """An inline result as Markdown: Markdown objects as they are, all else escaped."""
     if "text/markdown" in data:
         return data["text/markdown"]
     text = data["text/plain"]
-    if text[:1] in "'\"" and text[-1:] == text[:1]:
-        return re.sub(r"([\\`*_{}\[\]()>#+\-.!|<$@~^])", r"\\\1", text[1:-1])
-    return text
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        value = None
+    return escape(value if isinstance(value, str) else text)
 
 
 def _cell(
@@ -76,7 +81,7 @@ def _cell(
     options = block.options
     if not options.get("include", True):
         return ""
-    label = options.get("label", "")
+    name = run.chapter.name(block)
     parts = []
     if options.get("echo", echo) and block.code:
         attributes = [".python", ".cell-code"]
@@ -85,54 +90,62 @@ def _cell(
             for key in ("code-fold", "code-summary")
             if key in options
         ]
-        parts.append(f"``` {{{' '.join(attributes)}}}\n{block.code}\n```\n")
+        parts.append(_fenced(block.code, f" {{{' '.join(attributes)}}}"))
     show = options.get("output", True)
-    if show:
-        name = f"{folder}/{label or f'cell-{run.chapter.cells.index(block) + 1}'}"
-        for number, output in enumerate(cell.outputs, 1):
-            if output.output_type == "stream" and output.name == "stderr":
-                if not options.get("warning", warning):
-                    continue
-            body, kind = _output(run, block, output, f"{name}-output-{number}", images)
-            parts.append(body if show == "asis" else f"::: {{.cell-output {kind}}}\n{body}\n:::\n")
+    for number, output in enumerate(cell.outputs if show else [], 1):
+        stream = output.get("name", "")
+        if stream == "stderr" and not options.get("warning", warning):
+            continue
+        if output.output_type == "execute_result" and _is_handle(output.data, cell.outputs):
+            continue
+        if stream:
+            kind, body = stream, _fenced(ANSI.sub("", output.text))
+            if show == "asis" and stream == "stdout":
+                body = output.text
+        else:
+            kind, body = _shown(run, block, output.data, f"{folder}/{name}-output-{number}", images)
+        parts.append(body if show == "asis" else _div(f".cell-output .cell-output-{kind}", body))
     if not parts:
         return ""
-    attributes = [".cell"]
-    if label.startswith("tbl-"):
-        caption = _quoted(options.get("tbl-cap", ""))
-        attributes = [f"#{label}", ".cell", f'tbl-cap="{caption}"']
-    body = "\n".join(parts)
-    return f"::: {{{' '.join(attributes)}}}\n{body}:::\n"
+    attributes = ".cell"
+    if name.startswith("tbl-"):
+        attributes = f'#{name} .cell tbl-cap="{_quoted(options["tbl-cap"])}"'
+    return _div(attributes, "\n".join(parts))
 
 
-def _output(run: Run, block: Cell, output, name: str, images: dict) -> tuple[str, str]:
-    if output.output_type == "stream":
-        return _verbatim(output.text), f".cell-output-{output.name}"
-    data = output.get("data", {})
-    kind = ".cell-output-display"
+def _is_handle(data: dict, outputs: list) -> bool:
+    """Whether a result is only what a plotting call returned, which Quarto leaves out."""
+    text = data.get("text/plain", "").strip()
+    beside_image = any(set(IMAGES) & set(output.get("data", {})) for output in outputs)
+    return len(data) == 1 and bool(
+        re.match(r"\[?<matplotlib|<seaborn\.|<ggplot:", text)
+        or (beside_image and re.fullmatch(r"[<(\[].*[>)\]]", text))
+    )
+
+
+def _shown(run: Run, block: Cell, data: dict, name: str, images: dict) -> tuple[str, str]:
+    """An output that is not a stream: the kind of its div, and its Markdown."""
+    if "text/markdown" in data:
+        return "display .cell-output-markdown", data["text/markdown"]
     for mime, extension in IMAGES.items():
         if mime in data:
             path = f"{name}.{extension}"
             images[path] = data[mime].encode() if extension == "svg" else base64.b64decode(data[mime])
-            return _figure(block, path), kind
-    if "text/markdown" in data:
-        return data["text/markdown"], f"{kind} .cell-output-markdown"
-    if "text/html" in data or "text/latex" in data:
+            return "display", _figure(block, path)
+    if set(data) != {"text/plain"}:
         raise BookError(
-            "this output exists only as HTML or LaTeX; show tables as Markdown "
-            "(analysis.report.tables), so that website and PDF get the same",
+            f"this output exists only as {' and '.join(sorted(set(data) - {'text/plain'}))}; show "
+            "tables as Markdown (analysis.report.tables), so that website and PDF get the same",
             run.chapter.path,
             block.line,
-            run.chapter.label(block),
+            run.chapter.name(block),
         )
-    return _verbatim(data.get("text/plain", "")), kind
+    return "display", _fenced(data["text/plain"])
 
 
 def _figure(block: Cell, path: str) -> str:
     options = block.options
-    attributes = []
-    if options.get("label", "").startswith("fig-"):
-        attributes.append(f"#{options['label']}")
+    attributes = [f"#{options['label']}"] if "fig-cap" in options else []
     if "fig-alt" in options:
         attributes.append(f'fig-alt="{_quoted(options["fig-alt"])}"')
     tail = f"{{{' '.join(attributes)}}}" if attributes else ""
@@ -140,9 +153,13 @@ def _figure(block: Cell, path: str) -> str:
     return f"![{caption}]({path}){tail}"
 
 
-def _verbatim(text: str) -> str:
+def _div(attributes: str, body: str) -> str:
+    return f"::: {{{attributes}}}\n{body.rstrip()}\n:::\n"
+
+
+def _fenced(text: str, attributes: str = "") -> str:
     ticks = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
-    return f"{ticks}\n{text.rstrip()}\n{ticks}"
+    return f"{ticks}{attributes}\n{text.rstrip()}\n{ticks}\n"
 
 
 def _quoted(text: str) -> str:

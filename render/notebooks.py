@@ -24,7 +24,7 @@ ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 def write(root: Path, runs: Sequence[Run]) -> list[str]:
     """Writes the notebooks that changed; returns a line for each."""
     (root / FOLDER).mkdir(exist_ok=True)
-    wanted = {path_of(run): run for run in runs}
+    wanted = {path_of(run.chapter.path): run for run in runs}
     told = []
     for path, run in wanted.items():
         text = nbformat.writes(to_notebook(run))
@@ -42,7 +42,7 @@ def check(root: Path, runs: Sequence[Run]) -> list[str]:
     """A line for each notebook that differs from its chapter; images are not compared."""
     told = []
     for run in runs:
-        path = path_of(run)
+        path = path_of(run.chapter.path)
         try:
             kept = nbformat.read(root / path, as_version=4)
         except (OSError, ValueError):
@@ -61,9 +61,9 @@ def check(root: Path, runs: Sequence[Run]) -> list[str]:
     return told
 
 
-def path_of(run: Run) -> Path:
-    """Where the chapter's notebook is kept, relative to the project."""
-    return FOLDER / f"{run.chapter.path.stem}.ipynb"
+def path_of(source: Path) -> Path:
+    """Where a chapter's notebook is kept, relative to the project."""
+    return FOLDER / f"{source.stem}.ipynb"
 
 
 def to_notebook(run: Run) -> nbformat.NotebookNode:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.metadata
 import json
 import re
 import shutil
@@ -13,17 +15,17 @@ from pathlib import Path, PurePosixPath
 
 import pypandoc
 import typst
-import yaml
 
-from render.book import CONFIG, Book, Page
+from render.book import Book
 from render.errors import BookError
 from render.markdown import Rendered
+from render.notebooks import path_of
 from render.qmd import Chapter
 
 HERE = Path(__file__).parent
 THEME = HERE / "theme"
-NOTEBOOKS = Path("notebooks")
 STAMP = ".build.json"
+TRIES = 5
 
 
 def build(
@@ -44,11 +46,8 @@ def build(
         BookError: a missing reference or citation, an unsupported feature, a Typst error.
     """
     stamp = _stamp(book, rendered, pdf)
-    try:
-        if (book.output_dir / STAMP).read_text() == stamp:
-            return False
-    except OSError:
-        pass
+    if _is_current(book.output_dir, stamp):
+        return False
     with tempfile.TemporaryDirectory(dir=book.root, prefix=f".{book.output_dir.name}.") as name:
         aside = Path(name)
         work, site = aside / "work", aside / "site"
@@ -57,23 +56,37 @@ def build(
         _write_site(book, made["pages"], rendered, site)
         if pdf:
             _write_pdf(book, made["typst"], rendered, work, site / _pdf_name(book))
-        (site / STAMP).write_text(stamp)
-        swap(site, book.output_dir, aside / "old")
+        (site / STAMP).write_text(json.dumps({"inputs": stamp, "files": _files(site)}))
+        swap(site, book.output_dir, aside)
     return True
 
 
 def _stamp(book: Book, rendered: Sequence[Rendered], pdf: bool) -> str:
     """Fingerprint of all that decides the output, this program included."""
-    digest = hashlib.sha256(repr((book, pdf)).encode())
+    versions = [importlib.metadata.version(name) for name in ("pypandoc_binary", "typst")]
+    digest = hashlib.sha256(repr((book, pdf, versions)).encode())
     for page in rendered:
         digest.update(page.text.encode())
         for name, content in sorted(page.images.items()):
             digest.update(name.encode() + content)
-    sources = [path for path in sorted(HERE.rglob("*")) if path.suffix not in ("", ".pyc")]
-    for path in [*sources, *(book.root / p for p in book.bibliography)]:
+    sources = [path for path in sorted(HERE.rglob("*")) if path.suffix != ".pyc"]
+    notebooks = [path_of(page.source) for page in book.pages]
+    for path in [*sources, *(book.root / path for path in (*book.bibliography, *notebooks))]:
         if path.is_file():
-            digest.update(path.read_bytes())
-    return json.dumps({"inputs": digest.hexdigest()})
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _files(site: Path) -> list[str]:
+    return sorted(str(path.relative_to(site)) for path in site.rglob("*") if path.name != STAMP)
+
+
+def _is_current(site: Path, stamp: str) -> bool:
+    try:
+        made = json.loads((site / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return made == {"inputs": stamp, "files": _files(site)}
 
 
 def _pdf_name(book: Book) -> str:
@@ -89,30 +102,33 @@ def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
     for number, (page, chapter, text) in enumerate(zip(book.pages, chapters, rendered, strict=True)):
         markdown = work / f"{number}.md"
         markdown.write_text(text.text, encoding="utf-8")
-        notebook = NOTEBOOKS / f"{page.source.stem}.ipynb"
+        notebook = path_of(page.source)
         pages.append(
             {
                 "source": str(page.source),
-                "number": page.number,
+                "appendix": page.appendix,
                 "href": page.href,
                 "root": "../" * (len(PurePosixPath(page.href).parts) - 1),
                 "markdown": str(markdown),
-                "description": chapter.meta.get("description", book.description),
+                "image_names": list(text.images),
+                "description": chapter.meta.get("description", ""),
                 "notebook": str(notebook) if (book.root / notebook).is_file() else "",
             }
         )
     plan = {
         "title": book.title,
         "subtitle": book.subtitle,
-        "authors": list(book.authors),
+        "description": book.description,
+        "authors": book.authors,
         "lang": book.lang,
         "pages": pages,
         "bibliography": [str(book.root / path) for path in book.bibliography],
-        "keys": _citation_keys(book),
         "toc_depth": book.toc_depth,
         "code_fold": book.code_fold,
         "code_summary": book.code_summary,
         "template": str(THEME / "page.html"),
+        "typst_template": str(HERE / "book.typ"),
+        "paper": book.papersize,
         "pdf": pdf,
         "pdf_href": _pdf_name(book) if pdf else "",
         "pdf_echo": book.pdf_echo,
@@ -125,33 +141,29 @@ def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
         text=True,
         encoding="utf-8",
     )
+    if problem := _pandoc_problem(book, done.stderr):
+        raise problem
     if done.returncode:
-        raise _pandoc_error(book, done.stderr)
+        raise BookError(f"Pandoc failed: {done.stderr.strip()}")
     return json.loads((work / "made.json").read_text(encoding="utf-8"))
 
 
-def _citation_keys(book: Book) -> dict[str, bool]:
-    keys = {}
-    for path in book.bibliography:
-        try:
-            text = (book.root / path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise BookError(f"the bibliography cannot be read: {error.strerror}", path) from None
-        keys |= dict.fromkeys(re.findall(r"^\s*@\w+\s*\{\s*([^,\s]+)\s*,", text, re.M), True)
-    return keys or {"": True}
-
-
-def _pandoc_error(book: Book, stderr: str) -> BookError:
-    match = re.search(r"^BOOK-ERROR (.*)$", stderr, re.M)
-    if not match:
-        return BookError(f"Pandoc failed: {stderr.strip()}")
-    told = json.loads(match[1])
-    return BookError(told["message"], told["file"], _line_of(book, told["file"], told["needle"]))
+def _pandoc_problem(book: Book, stderr: str) -> BookError | None:
+    """What book.lua stopped at, or the first warning: Pandoc guessed where it should not."""
+    if match := re.search(r"^BOOK-ERROR (.*)$", stderr, re.M):
+        told = json.loads(match[1])
+        return BookError(told["message"], told["file"], _line_of(book, told["file"], told["needle"]))
+    if match := re.search(r"^BOOK-PAGE (.*)\n\[WARNING\] (.*(?:\n .*)*)", stderr, re.M):
+        math = re.search(r"^Could not convert TeX math (.*), rendering", match[2])
+        return BookError(match[2], match[1], _line_of(book, match[1], math[1] if math else ""))
+    return None
 
 
 def _line_of(book: Book, file: str, needle: str) -> int | None:
-    lines = (book.root / file).read_text(encoding="utf-8-sig").splitlines()
-    return next((i for i, line in enumerate(lines, 1) if needle and needle in line), None)
+    """Where a label, or other text, is used first in a chapter."""
+    wanted = re.compile(re.escape(needle) + r"(?![\w-])")
+    lines = (book.root / file).read_text(encoding="utf-8-sig").split("\n")
+    return next((i for i, line in enumerate(lines, 1) if needle and wanted.search(line)), None)
 
 
 # --- website ---------------------------------------------------------------------------------
@@ -168,11 +180,10 @@ def _write_site(book: Book, pages: list[dict], rendered: Sequence[Rendered], sit
     # "<" is escaped so that the text can never end a script element.
     text = json.dumps(index, ensure_ascii=False).replace("<", "\\u003c")
     (site / "search-index.js").write_text(f"window.SEARCH_INDEX = {text};\n", encoding="utf-8")
-    for page in book.pages:
-        notebook = book.root / NOTEBOOKS / f"{page.source.stem}.ipynb"
-        if notebook.is_file():
-            (site / NOTEBOOKS).mkdir(exist_ok=True)
-            shutil.copy(notebook, site / NOTEBOOKS)
+    for notebook in (path_of(page.source) for page in book.pages):
+        if (book.root / notebook).is_file():
+            (site / notebook).parent.mkdir(exist_ok=True)
+            shutil.copyfile(book.root / notebook, site / notebook)
 
 
 def _write_images(folder: Path, text: Rendered) -> None:
@@ -188,17 +199,8 @@ def _write_images(folder: Path, text: Rendered) -> None:
 def _write_pdf(book: Book, manuscript: str, rendered, work: Path, target: Path) -> None:
     for page, text in zip(book.pages, rendered, strict=True):
         _write_images(work / page.source.parent, text)
-    values = {
-        "title": book.title,
-        "subtitle": book.subtitle,
-        "authors": list(book.authors),
-        "description": book.description,
-        "lang": book.lang,
-        "paper": book.papersize,
-    }
-    head = "".join(f"#let book-{key} = {_typst_value(value)}\n" for key, value in values.items())
     source = work / "book.typ"
-    source.write_text(head + (HERE / "book.typ").read_text("utf-8") + manuscript, encoding="utf-8")
+    source.write_text(manuscript, encoding="utf-8")
     try:
         # System fonts are left out, so that the PDF is the same on every machine.
         typst.compile(source, output=target, root=work, ignore_system_fonts=True, timestamp=0)
@@ -206,22 +208,23 @@ def _write_pdf(book: Book, manuscript: str, rendered, work: Path, target: Path) 
         raise BookError(f"Typst could not set the PDF: {error}") from None
 
 
-def _typst_value(value: str | list[str]) -> str:
-    if isinstance(value, list):
-        return "(" + "".join(f"{_typst_value(item)}, " for item in value) + ")"
-    return json.dumps(value, ensure_ascii=False)
-
-
 # --- swapping in -----------------------------------------------------------------------------
 
 
-def swap(new: Path, target: Path, old: Path) -> None:
-    """Puts `new` at `target`; what stood there goes to `old`, and back if the move fails."""
-    if target.exists():
-        target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
+def swap(new: Path, target: Path, aside: Path) -> None:
+    """Puts `new` at `target`; what stood there goes into `aside`, and back if the move fails.
+
+    Another build may do the same at the same moment; then the last one stays.
+    """
+    for attempt in range(TRIES):
+        old = aside / f"old-{attempt}"
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(old)
+        try:
+            new.rename(target)
+            return
+        except BaseException:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            if attempt + 1 == TRIES or not target.exists():
+                raise

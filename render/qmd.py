@@ -12,12 +12,16 @@ from pathlib import Path
 
 import yaml
 
+from render.book import yaml_problem
 from render.errors import BookError
 
 INLINE = re.compile(r"(?<!`)`\{python\}[ \t]([^`]+)`")
-ANY_INLINE = re.compile(r"`\{([a-z]+)\}[ \t]+[^`]+`")
-FENCE = re.compile(r"^(?P<indent>[ ]*)(?P<ticks>`{3,}|~{3,})(?P<info>.*)$")
+OTHER_INLINE = re.compile(r"(?<!`)`\{(?!python\})([A-Za-z]+)\}[ \t]+[^`]+`")
+FENCE = re.compile(r"^(?P<indent>[ ]*)(?P<ticks>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
+CELL = re.compile(r"\{+[A-Za-z]")  # after a fence: what Quarto takes for a cell of some engine
 SHORTCODE = re.compile(r"\{\{<.*?>\}\}")
+DIV = re.compile(r"^ {0,3}:{3,}[ ]*(?P<attributes>.*?)[ :]*$")
+NOTE = re.compile(r"\[\^([^\]\s]+)\](:?)")
 
 CELL_OPTIONS = {
     "label": str,
@@ -32,7 +36,7 @@ CELL_OPTIONS = {
     "fig-alt": str,
     "tbl-cap": str,
 }
-FRONT_MATTER = {"title", "subtitle", "description", "execute"}
+FRONT_MATTER = {"description"}
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,8 @@ class Cell:
 
     @property
     def code(self) -> str:
-        """The source without its `#|` lines and the blank lines around."""
-        lines = [line for line in self.source.splitlines() if not line.startswith("#|")]
-        return "\n".join(lines).strip("\n")
+        """The source without the `#|` lines that it begins with and the blank lines around."""
+        return re.sub(r"\A(#\|.*\n?)*", "", self.source).strip("\n")
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,9 @@ class Chapter:
     def cells(self) -> list[Cell]:
         return [block for block in self.blocks if isinstance(block, Cell)]
 
-    def label(self, cell: Cell) -> str:
+    def name(self, cell: Cell) -> str:
         """The cell's label, or its ordinal in the chapter."""
-        return cell.options.get("label") or f"cell {self.cells.index(cell) + 1}"
+        return cell.options.get("label") or f"cell-{self.cells.index(cell) + 1}"
 
 
 def read(root: Path, path: Path) -> Chapter:
@@ -95,78 +98,80 @@ def read(root: Path, path: Path) -> Chapter:
         BookError: the file is missing, is not UTF-8 or uses what the renderer does not support.
     """
     try:
-        text = (root / path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise BookError("no such file; _quarto.yml lists it as a chapter", path) from None
+        lines = (root / path).read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise BookError(f"cannot be read: {error.strerror}", path) from None
     except UnicodeDecodeError as error:
         raise BookError(f"not UTF-8 (byte {error.start}); save it as UTF-8", path) from None
-    lines = text.splitlines()
     meta, start = _front_matter(path, lines)
-    blocks = tuple(_blocks(path, lines, start))
-    chapter = Chapter(path, meta, blocks)
-    _check_engine(chapter)
+    chapter = Chapter(path, meta, tuple(_blocks(path, lines, start)))
+    _check_whole(chapter)
     return chapter
 
 
 def _front_matter(path: Path, lines: list[str]) -> tuple[dict, int]:
     """The YAML between the first two `---`, and the index of the first line after it."""
-    if not lines or lines[0].rstrip() != "---":
+    if lines[0].rstrip() != "---":
         return {}, 0
-    try:
-        end = next(i for i, line in enumerate(lines[1:], 1) if line.rstrip() in ("---", "..."))
-    except StopIteration:
-        raise BookError("the front matter opened with --- is never closed", path, 1) from None
-    meta = _yaml(path, "\n".join(lines[1:end]), 2)
+    end = next((i for i, line in enumerate(lines) if i and line.rstrip() in ("---", "...")), None)
+    if end is None:
+        raise BookError("the front matter opened with --- is never closed", path, 1)
+    meta = _yaml(path, lines[1:end], 2)
     for key in meta:
         if key not in FRONT_MATTER:
-            line = next(i for i, text in enumerate(lines, 1) if text.startswith(f"{key}:"))
             raise BookError(
                 f"front matter '{key}' is not supported; known: {', '.join(sorted(FRONT_MATTER))}",
                 path,
-                line,
+                _line_of(key, lines[1:end], 2),
             )
     return meta, end + 1
 
 
-def _yaml(path: Path, text: str, line: int) -> dict:
+def _yaml(path: Path, lines: list[str], first: int) -> dict:
     try:
-        value = yaml.safe_load(text) or {}
+        value = yaml.safe_load("\n".join(lines)) or {}
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = line + mark.line if mark else line
-        raise BookError(f"unreadable YAML: {error.problem}", path, place) from None
+        raise BookError(*yaml_problem(error, path, first)) from None
     if not isinstance(value, dict):
-        raise BookError("expected 'name: value' lines", path, line)
+        raise BookError("expected 'name: value' lines", path, first)
     return value
 
 
+def _line_of(key: str, lines: list[str], first: int) -> int:
+    """Line of the file at which a YAML key stands."""
+    return first + next((i for i, line in enumerate(lines) if line.startswith(f"{key}:")), 0)
+
+
 def _blocks(path: Path, lines: list[str], index: int):
-    text_start, text = index, []
+    start = index  # of the text before the next cell
     while index < len(lines):
         fence = FENCE.match(lines[index])
         if not fence:
-            _check_text(path, lines[index], index + 1)
-            text.append(lines[index])
+            _check_line(path, lines[index], index + 1)
             index += 1
             continue
         close = _closing(path, lines, index, fence["ticks"])
         info = fence["info"].strip()
         if info == "{python}" and not fence["indent"]:
-            if text:
-                yield Text("\n".join(text) + "\n", text_start + 1)
+            yield from _text(lines[start:index], start + 1)
             yield _cell(path, lines[index + 1 : close], index + 1)
-            text_start, text = close + 1, []
-        elif re.match(r"\{[a-z]", info) or info.startswith("{{"):
+            start = close + 1
+        elif CELL.match(info):
             raise BookError(
                 f"code cell '{info}' is not supported; this book runs unindented {{python}} only",
                 path,
                 index + 1,
             )
         else:
-            text.extend(lines[index : close + 1])
+            for number, line in enumerate(lines[index:close], index + 1):
+                _check_line(path, line, number)
         index = close + 1
-    if text:
-        yield Text("\n".join(text) + "\n", text_start + 1)
+    yield from _text(lines[start:], start + 1)
+
+
+def _text(lines: list[str], first: int):
+    if any(line.strip() for line in lines):
+        yield Text("\n".join(lines).rstrip("\n") + "\n", first)
 
 
 def _closing(path: Path, lines: list[str], index: int, ticks: str) -> int:
@@ -177,56 +182,95 @@ def _closing(path: Path, lines: list[str], index: int, ticks: str) -> int:
     raise BookError("this code fence is never closed", path, index + 1)
 
 
-def _check_text(path: Path, line: str, number: int) -> None:
+def _check_line(path: Path, line: str, number: int) -> None:
     if match := SHORTCODE.search(line):
         raise BookError(f"shortcode {match[0]} is not supported", path, number)
-    for match in ANY_INLINE.finditer(line):
-        if match[1] != "python":
-            raise BookError(f"inline code in '{match[1]}' is not supported", path, number)
+    if match := OTHER_INLINE.search(line):
+        raise BookError(f"inline code in '{match[1]}' is not supported", path, number)
 
 
 def _cell(path: Path, body: list[str], line: int) -> Cell:
     count = next((i for i, text in enumerate(body) if not text.startswith("#|")), len(body))
-    options = _yaml(path, "\n".join(text[2:].removeprefix(" ") for text in body[:count]), line + 1)
+    head = [text[2:].removeprefix(" ") for text in body[:count]]
+    options = _yaml(path, head, line + 1)
+    cell = Cell("\n".join(body), line, options)
     for key, value in options.items():
-        place = line + 1 + next(
-            (i for i, text in enumerate(body[:count]) if text[2:].strip().startswith(f"{key}:")), 0
-        )
-        if key not in CELL_OPTIONS:
-            raise BookError(
-                f"cell option '{key}' is not supported; known: {', '.join(CELL_OPTIONS)}",
-                path,
-                place,
-                options.get("label"),
-            )
-        if not isinstance(value, CELL_OPTIONS[key]):
-            raise BookError(f"cell option '{key}: {value}' has a wrong type", path, place)
-        if key == "echo" and value:
-            raise BookError("'echo: true' would override the PDF's echo; leave it out", path, place)
-        if key == "output" and value not in (True, False, "asis"):
-            raise BookError("cell option 'output' is true, false or asis", path, place)
-        if key == "label" and not re.fullmatch(r"[A-Za-z][\w-]*", value):
-            raise BookError(f"label '{value}' may hold letters, digits, - and _ only", path, place)
-    return Cell("\n".join(body), line, options)
+        if problem := _option_problem(key, value):
+            raise BookError(problem, path, _line_of(key, head, line + 1), options.get("label"))
+    for prefix, key in (("fig-", "fig-cap"), ("tbl-", "tbl-cap")):
+        if str(options.get("label", "")).startswith(prefix) != (key in options):
+            raise BookError(f"label '{prefix}...' and '{key}' belong together", path, line)
+    return cell
 
 
-def _check_engine(chapter: Chapter) -> None:
-    """Quarto picks its Jupyter engine by the first cell, and a label may occur only once."""
-    if not chapter.cells:
-        for text in chapter.blocks:
-            for expression, line in text.expressions():
-                raise BookError(
-                    f"inline code '{expression}' in a file without any code cell would be printed, "
-                    "not run, by Quarto; add a cell",
-                    chapter.path,
-                    line,
-                )
+def _option_problem(key: str, value: object) -> str | None:
+    if key not in CELL_OPTIONS:
+        return f"cell option '{key}' is not supported; known: {', '.join(CELL_OPTIONS)}"
+    if not isinstance(value, CELL_OPTIONS[key]):
+        return f"cell option '{key}: {value}' has a wrong type"
+    if key == "echo" and value:
+        return "'echo: true' would override the PDF's echo; leave it out"
+    if key == "output" and value not in (True, False, "asis"):
+        return "cell option 'output' is true, false or asis"
+    if key == "code-fold" and value not in (True, False, "show"):
+        return "cell option 'code-fold' is true, false or show"
+    if key == "label" and not re.fullmatch(r"[A-Za-z][\w-]*", value, re.ASCII):
+        return f"label '{value}' may hold letters, digits, - and _ only"
+    return None
+
+
+def _check_whole(chapter: Chapter) -> None:
+    """What can be said only of all blocks together."""
     seen: dict[str, int] = {}
     for cell in chapter.cells:
         label = cell.options.get("label")
         if label in seen:
-            raise BookError(
-                f"label '{label}' is also on the cell at line {seen[label]}", chapter.path, cell.line
-            )
+            problem = f"label '{label}' is also on the cell at line {seen[label]}"
+            raise BookError(problem, chapter.path, cell.line)
         if label:
             seen[label] = cell.line
+    open_divs: list[int] = []
+    notes: dict[str, int] = {}  # footnotes that are called, and where
+    defined = set()
+    for block in chapter.blocks:
+        if not isinstance(block, Text):
+            continue
+        if not chapter.cells and (expressions := block.expressions()):
+            # Quarto picks its Jupyter engine by the first cell.
+            raise BookError(
+                f"inline code '{expressions[0][0]}' in a file without any code cell would be "
+                "printed, not run, by Quarto; add a cell",
+                chapter.path,
+                expressions[0][1],
+            )
+        for number, line in _prose(block):
+            if div := DIV.match(line):
+                if div["attributes"]:
+                    open_divs.append(number)
+                elif not open_divs:
+                    raise BookError("this ::: closes no div", chapter.path, number)
+                else:
+                    open_divs.pop()
+            for note in NOTE.finditer(re.sub(r"`[^`]*`", "", line)):
+                if note[2] and not line[: note.start()].strip():
+                    defined.add(note[1])
+                else:
+                    notes.setdefault(note[1], number)
+    if open_divs:
+        raise BookError("this div is never closed with :::", chapter.path, open_divs[-1])
+    for note in notes.keys() - defined:
+        raise BookError(f"no footnote '[^{note}]:'", chapter.path, notes[note])
+
+
+def _prose(block: Text):
+    """The lines of a text outside its code fences, each with its number."""
+    fence = ""
+    for number, line in enumerate(block.source.split("\n"), block.line):
+        mark = FENCE.match(line)
+        if fence:
+            if set(line.strip()) == {fence[0]} and len(line.strip()) >= len(fence):
+                fence = ""
+        elif mark:
+            fence = mark["ticks"]
+        else:
+            yield number, line

@@ -28,7 +28,8 @@ from analysis.report.text import (
     percent,
     significant,
 )
-from analysis.stats import descriptive, power
+from analysis.stats import descriptive
+from analysis.stats.decision import Finding, decide
 
 PLAN_NAMES = {"paid": "Paid plan", "free": "Free plan"}
 PLAN_STUDENTS = {"paid": "paying students", "free": "free-plan students"}
@@ -188,10 +189,7 @@ def fig_sample_size(s: study.Study) -> p9.ggplot:
                 "plan": plan,
                 "lift": lifts,
                 "n": [
-                    power.sample_size_means(
-                        difference=lift * e.mean, sd=e.sd, alpha=study.ALPHA, power=study.POWER
-                    )
-                    for lift in lifts
+                    study.students_per_arm(e.mean, e.sd, lift) for lift in lifts
                 ],
             }
         )
@@ -304,7 +302,7 @@ def tbl_variances(comparisons: list[study.Comparison]) -> Prose:
             "Comparison": c.name,
             "Test": label,
             "Statistic": significant(t.statistic),
-            "df": _df(t.df),
+            "df": _df(t),
             "Critical": number(t.critical_value, 3),
             "p": p_value(t.p_value),
         }
@@ -315,10 +313,9 @@ def tbl_variances(comparisons: list[study.Comparison]) -> Prose:
     return table(frame, {name: Prose for name in frame.columns[2:]})
 
 
-def _df(df) -> Prose:
-    if isinstance(df, tuple):
-        return Prose(", ".join(number(d) for d in df))
-    return number(df) if float(df).is_integer() else number(df, 1)
+def _df(t) -> Prose:
+    both = (t.df,) if t.df_denominator is None else (t.df, t.df_denominator)
+    return Prose(", ".join(number(df, 0 if float(df).is_integer() else 1) for df in both))
 
 
 def tbl_steps(comparisons: list[study.Comparison]) -> Prose:
@@ -331,7 +328,7 @@ def tbl_steps(comparisons: list[study.Comparison]) -> Prose:
             ("Mean of the second group", number(c.means[1], 2)),
             ("Difference (first − second)", number(w.estimate, 2)),
             ("Standard error of the difference", number(w.standard_error, 3)),
-            ("t", number(w.statistic, 3)),
+            ("t statistic", number(w.statistic, 3)),
             ("Degrees of freedom", number(w.df, 1)),
             ("Critical value at 5%", number(w.critical_value, 3)),
             ("p", p_value(w.p_value)),
@@ -356,9 +353,7 @@ def tbl_effects(comparisons: list[study.Comparison]) -> Prose:
                 "Difference, minutes": f"{number(-c.welch.estimate, 1)} ({interval(low, high)})",
                 "Ratio of means": effect_text(c.welch.effect("ratio of means"), inverse=True),
                 "Hedges' g": effect_text(c.welch.effect("Hedges' g"), negate=True),
-                "Chance to watch more": effect_text(
-                    c.mann_whitney.effect("probability of superiority"), complement=True
-                ),
+                "Chance to watch more": effect_text(c.mann_whitney.interval, complement=True),
             }
         )
     frame = pd.DataFrame(rows)
@@ -441,9 +436,16 @@ def tbl_pairs(pairs: list[study.Pairs]) -> Prose:
 
 def tbl_family(s: study.Study) -> Prose:
     """The study's three questions, corrected for being three."""
-    return table(
-        s.family,
+    frame = pd.DataFrame(
+        {
+            "Question": s.family.test,
+            "Alternative": s.family.alternative.map({"less": "increase"}).fillna("difference"),
+            "p alone": [p_value(p) for p in s.family.p_value],
+            "p corrected": [p_value(p) for p in s.family.p_adjusted],
+            "Decision": ["reject equality" if r else "do not reject" for r in s.family.reject],
+        }
     )
+    return table(frame, {"p alone": Prose, "p corrected": Prose, "Decision": Prose})
 
 
 def tbl_experiments(s: study.Study) -> Prose:
@@ -646,7 +648,7 @@ def effect_meaning(s: study.Study, plan: str) -> Prose:
     c = s.comparisons[plan]
     d = abs(c.welch.effect("Hedges' g").value)
     size = "tiny" if d < 0.1 else "small" if d < 0.35 else "medium" if d < 0.65 else "large"
-    p = 1 - c.mann_whitney.effect("probability of superiority").value
+    p = 1 - c.mann_whitney.estimate
     hours = (c.means[1] - c.means[0]) / 60 * 60
     more = "more" if hours >= 0 else "less"
     return Prose(
@@ -812,14 +814,14 @@ def countries_equivalence(s: study.Study) -> Prose:
 def countries_medians(s: study.Study) -> Prose:
     """What the ranks say about the two countries."""
     c = s.countries
-    p = c.mann_whitney.effect("probability of superiority")
+    p = c.mann_whitney.estimate
     first, second = c.labels
     medians = f"{number(c.medians[0], 1)} minutes in {first} and {number(c.medians[1], 1)} in {second}"
     if c.mann_whitney.reject:
-        more, less = (first, second) if p.value > 0.5 else (second, first)
+        more, less = (first, second) if p > 0.5 else (second, first)
         return Prose(
             f"The typical students do differ: the medians are {medians}, and a random student in "
-            f"{more} watches longer than one in {less} in {percent(max(p.value, 1 - p.value), 0)} of "
+            f"{more} watches longer than one in {less} in {percent(max(p, 1 - p), 0)} of "
             f"pairs (Mann–Whitney, {p_value(c.mann_whitney.p_value)}). "
             "A question about means has one answer, and a question about students another."
         )

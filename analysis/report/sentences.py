@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from analysis.report.text import MISSING, Prose, change, interval, number, p_value
-from analysis.stats.two_sample import Effect, TestResult
+from analysis.stats.decision import Finding, decide
+from analysis.stats.effects import Effect
+from analysis.stats.intervals import Interval
+from analysis.stats.results import TestResult
 
 SIDES = {"less": "one-sided", "greater": "one-sided", "two-sided": "two-sided"}
 
@@ -14,7 +17,7 @@ def decision(test: TestResult) -> Prose:
 
 
 def effect_text(
-    effect: Effect, *, inverse: bool = False, negate: bool = False, complement: bool = False
+    effect: Effect | Interval, *, inverse: bool = False, negate: bool = False, complement: bool = False
 ) -> Prose:
     """An effect size with its interval, read as second group against first where asked.
 
@@ -24,7 +27,8 @@ def effect_text(
         negate: Turn a difference around (-value).
         complement: Turn a probability around (1 - value).
     """
-    value, low, high = effect.value, effect.low, effect.high
+    value = effect.value if isinstance(effect, Effect) else effect.estimate
+    low, high = effect.low, effect.high
     if inverse:
         value, low, high = 1 / value, 1 / high, 1 / low
     if negate:
@@ -53,15 +57,16 @@ def increase_sentence(test: TestResult, means: tuple[float, float], who: str) ->
         means: Mean of the first and of the second group, in minutes.
         who: Whose mean it is, as the end of "The mean of ...".
     """
+    finding = decide(test).finding
     low, high = -test.interval.high, -test.interval.low
     moved = f"from {number(means[0], 1)} to {number(means[1], 1)} minutes"
     said = f"one-sided {p_value(test.p_value)}"
-    if test.reject:
+    if finding is Finding.LOWER:
         return Prose(
             f"The mean of {who} rose {moved}, by {second_minus_first(test)}; "
             f"a rise that chance alone would seldom produce ({said})."
         )
-    if high < 0:
+    if finding is Finding.CONTRARY:
         return Prose(
             f"The mean of {who} did not rise: it fell {moved}, by "
             f"{number(test.estimate, 1)} minutes (95% interval {interval(-high, -low)}), "

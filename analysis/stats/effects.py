@@ -139,7 +139,8 @@ def _log_ratio(a: Moments, b: Moments, covariance: float, confidence: float) -> 
     squared = (a.standard_error / a.mean) ** 2 + (b.standard_error / b.mean) ** 2
     error = np.sqrt(max(0.0, squared - 2 * covariance / (a.mean * b.mean)))
     log = _normal("ratio of means", np.log(a.mean / b.mean), error, confidence)
-    return Effect(log.name, a.mean / b.mean, *map(float, np.exp([log.low, log.high])), confidence)
+    low, high = map(float, np.exp([log.low, log.high]))
+    return Effect(log.name, a.mean / b.mean, low, high, confidence)
 
 
 def superiority(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[Interval, float]:

@@ -47,7 +47,7 @@ def mean_t(data: ArrayLike | Moments, confidence: float = 0.95) -> Interval:
     check_fraction(confidence, "confidence")
     m = as_moments(data, "data")
     _need_variation(m.variance, "data", "a t interval")
-    margin = stats.t.isf((1 - confidence) / 2, m.n - 1) * m.standard_error
+    margin = float(stats.t.isf((1 - confidence) / 2, m.n - 1)) * m.standard_error
     return Interval(m.mean, m.mean - margin, m.mean + margin, confidence, "t")
 
 
@@ -115,7 +115,7 @@ def trimmed_mean(sample: ArrayLike, cut: float = 0.2, confidence: float = 0.95) 
     winsorised = Moments.of(np.clip(x, middle[0], middle[-1]))
     _need_variation(winsorised.variance, "sample", "a trimmed-mean interval", "in its middle part")
     error = winsorised.sd / ((1 - 2 * cut) * np.sqrt(x.size))
-    margin = stats.t.isf((1 - confidence) / 2, middle.size - 1) * error
+    margin = float(stats.t.isf((1 - confidence) / 2, middle.size - 1) * error)
     mean = float(middle.mean())
     return Interval(mean, mean - margin, mean + margin, confidence, f"{cut:.0%} trimmed, Yuen")
 

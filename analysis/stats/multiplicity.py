@@ -1,0 +1,54 @@
+"""Correction for several tests."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import pandas as pd
+from statsmodels.stats.multitest import multipletests
+
+from analysis.stats._common import check_fraction
+from analysis.stats.results import TestResult
+
+METHODS = {"holm": "holm", "benjamini-hochberg": "fdr_bh"}
+
+
+def adjust(
+    tests: Mapping[str, TestResult],
+    *,
+    method: Literal["holm", "benjamini-hochberg"] = "holm",
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """Adjusted p-values and decisions for a family of tests.
+
+    "holm" bounds the chance of any false rejection at alpha, whatever the dependence (Holm
+    1979). "benjamini-hochberg" bounds the expected share of false ones among the rejections,
+    for independent or positively dependent tests (Benjamini & Hochberg 1995). The intervals are
+    those of each test alone: they are not widened for the family.
+
+    Returns:
+        One row a test, in the order given: `test` (its key), `method` (its name),
+        `alternative`, `estimate`, `low`, `high`, `p_value`, `p_adjusted`, `reject`.
+
+    Raises:
+        ValueError: An empty family, an unknown method, or alpha outside (0, 1).
+    """
+    check_fraction(alpha, "alpha")
+    if not tests:
+        raise ValueError("tests: a family needs at least one test")
+    if method not in METHODS:
+        raise ValueError(f"method: must be one of {sorted(METHODS)}, got {method!r}")
+    p_values = [test.p_value for test in tests.values()]
+    reject, adjusted, *_ = multipletests(p_values, alpha=alpha, method=METHODS[method])
+    return pd.DataFrame(
+        {
+            "test": list(tests),
+            "method": [test.name for test in tests.values()],
+            "alternative": [test.alternative for test in tests.values()],
+            "estimate": [test.estimate for test in tests.values()],
+            "low": [test.interval.low for test in tests.values()],
+            "high": [test.interval.high for test in tests.values()],
+            "p_value": p_values,
+            "p_adjusted": adjusted,
+            "reject": reject,
+        }
+    )
