@@ -33,7 +33,7 @@ TRIMS = (1.0, 0.999, 0.99, 0.98, 0.95, 0.90)  # quantiles kept in the sensitivit
 SUBSET = (1.0, 100.0)  # minutes in the first quarter: the source's low-engagement students
 RELEVANT_LIFT = 0.10  # the smallest relative change of mean minutes that would matter
 POWER = 0.80
-RESAMPLES = 2000
+RESAMPLES = 5000
 SEED = 20221001
 COUNTRY_NAMES = {"US": "the United States", "IN": "India"}
 

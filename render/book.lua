@@ -554,8 +554,9 @@ local function typst_page(page)
   }
 end
 
+local LONG_TABLE = 20 -- rows; a shorter one stays whole on its page
+
 local typst_blocks = {
-  traverse = "topdown",
   CodeBlock = function(el)
     if not el.classes:includes("cell-code") then return nil end
     return plan.pdf_echo and pandoc.CodeBlock(el.text, { class = "python" }) or {}
@@ -565,13 +566,16 @@ local typst_blocks = {
     local label = entries[el.identifier] and " <" .. el.identifier .. ">" or ""
     local caption = typst{ pandoc.Plain(pandoc.utils.blocks_to_inlines(el.caption.long)) }
     return typst_raw(("#book-figure(image(%s, alt: %s), [%s])%s"):format(
-      quote(image.src), quote(stringify(image.caption)), caption, label)), false
+      quote(image.src), quote(stringify(image.caption)), caption, label))
   end,
   Div = function(el)
     local before, after
     if el.attributes.float == "tbl" then
       local caption = typst{ pandoc.Plain(el.content:remove().content) }
-      before, after = "#book-table([" .. caption .. "])[", "] <" .. el.identifier .. ">"
+      local rows = 0
+      el:walk{ Table = function(t) for _, b in ipairs(t.bodies) do rows = rows + #b.body end end }
+      before = ("#book-table([%s], %s)["):format(caption, rows > LONG_TABLE)
+      after = "] <" .. el.identifier .. ">"
     elseif el.attributes.float == "eq" then
       before = ("#book-equation(%s)["):format(quote(el.attributes.number))
       after = "] <" .. el.identifier .. ">"

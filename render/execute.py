@@ -29,33 +29,37 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from render.errors import BookError
-from render.qmd import Cell, Chapter
+from render.qmd import Cell, Chapter, Text
 
 CACHE = Path(".book/cache")
 KEEP_RUNS = 6  # a chapter: enough to switch between a few data folders without re-running
-CELL_TIMEOUT = int(os.environ.get("BOOK_CELL_TIMEOUT", "600"))  # seconds
-
-# Runs in the kernel before the first cell. SVG figures serve website and PDF alike. `open` sees
-# what Python reads; tables that DuckDB reads are announced as `analysis.read`, even when missing.
+# Runs in the kernel before the first cell: `open` sees what Python reads; tables that DuckDB reads
+# are announced as `analysis.read`, even when missing.
 PROLOGUE = """
-import sys as _sys
+import os as _os, sys as _sys
 _book_read = set()
 def _book_hook(event, args):
     if event == "analysis.read":
         _book_read.add(str(args[0]))
-    elif event == "open" and isinstance(args[0], str) and not (args[2] or 0) & 0o3:
-        _book_read.add(args[0])
+    elif event == "open" and not isinstance(args[0], int) and not (args[2] or 0) & 0o3:
+        _book_read.add(_os.path.abspath(_os.fsdecode(args[0])))
 _sys.addaudithook(_book_hook)
-from matplotlib_inline.backend_inline import set_matplotlib_formats as _formats
-_formats("svg")
 """
+# Runs after the last cell. Modules of the environment go by their distribution's version.
 EPILOGUE = """
-import importlib.metadata as _metadata, json as _json, os as _os, sys as _sys
-_files = {m.__file__ for m in list(_sys.modules.values()) if getattr(m, "__file__", None)}
+import importlib.metadata as _metadata, json as _json, sysconfig as _sysconfig
+_installed = tuple(
+    _os.path.join(_sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+_modules = [getattr(module, "__file__", None) for module in list(_sys.modules.values())]
 _owners = _metadata.packages_distributions()
 _tops = {name.partition(".")[0] for name in list(_sys.modules)}
 _book_observed = _json.dumps({
-    "files": sorted(_files | _book_read),
+    "modules": [
+        name for name in _modules
+        if name and _os.path.isabs(name) and not name.startswith(_installed)
+    ],
+    "read": sorted(_book_read),
     "distributions": sorted({d for top in _tops for d in _owners.get(top, [])}),
 })
 """
@@ -71,16 +75,12 @@ class Run:
         chapter: What was executed.
         notebook: One notebook cell a block of the chapter; a text cell's metadata hold its
             inline results under `user_expressions`.
-        seconds: Time that the execution took; 0 when it came from the cache.
+        cached: It was executed by an earlier build.
     """
 
     chapter: Chapter
     notebook: nbformat.NotebookNode
-    seconds: float
-
-    @property
-    def cached(self) -> bool:
-        return self.seconds == 0
+    cached: bool
 
 
 def execute(
@@ -91,7 +91,7 @@ def execute(
     Args:
         root: Project folder; the kernels' working directory.
         chapters: What to run.
-        progress: Called with chapter, cells done, cells in all and the label of the next cell.
+        progress: Called with chapter, cells done, cells in all and the name of the next cell.
 
     Raises:
         BookError: a cell or an inline expression failed, hung, or gave nothing.
@@ -104,7 +104,7 @@ async def _execute_all(root, chapters, progress) -> list[Run]:
 
     async def one(chapter: Chapter) -> Run:
         if notebook := _remembered(root, chapter):
-            return Run(chapter, notebook, 0)
+            return Run(chapter, notebook, cached=True)
         async with slots:
             return await _run(root, chapter, progress)
 
@@ -119,7 +119,7 @@ async def _execute_all(root, chapters, progress) -> list[Run]:
 
 
 async def _run(root: Path, chapter: Chapter, progress: Progress) -> Run:
-    started = time.perf_counter()
+    started = time.time()
     notebook = to_notebook(chapter)
     client = _Client(notebook, chapter, root, progress)
     try:
@@ -127,16 +127,16 @@ async def _run(root: Path, chapter: Chapter, progress: Progress) -> Run:
             await client.evaluate(PROLOGUE)
             for index, cell in enumerate(notebook.cells):
                 await client.run_block(index, cell)
+            progress(chapter, client.total, client.total, "")
             (observed,) = await client.evaluate(EPILOGUE, ["_book_observed"])
     except DeadKernelError:
-        raise BookError(
-            "the kernel died in this cell (out of memory?)",
-            chapter.path,
-            client.block.line,
-            client.block_name,
-        ) from None
-    _remember(root, chapter, notebook, json.loads(ast.literal_eval(observed["data"]["text/plain"])))
-    return Run(chapter, notebook, time.perf_counter() - started)
+        raise BookError("the kernel died here (out of memory?)", *client.place) from None
+    except CellTimeoutError:
+        limit = f"{client.timeout} s (BOOK_CELL_TIMEOUT sets the limit)"
+        raise BookError(f"still running after {limit}", *client.place) from None
+    observed = json.loads(ast.literal_eval(observed["data"]["text/plain"]))
+    _remember(root, chapter, notebook, observed, started)
+    return Run(chapter, notebook, cached=False)
 
 
 def to_notebook(chapter: Chapter) -> nbformat.NotebookNode:
@@ -157,19 +157,17 @@ class _Client(NotebookClient):
     def __init__(self, notebook, chapter: Chapter, root: Path, progress: Progress):
         super().__init__(
             notebook,
-            timeout=CELL_TIMEOUT,
+            timeout=_timeout(),
             kernel_name="python3",
             record_timing=False,
-            extra_arguments=["--log-level=ERROR"],
+            coalesce_streams=True,
+            # SVG figures serve website and PDF alike.
+            extra_arguments=["--log-level=ERROR", "--InlineBackend.figure_formats=svg"],
             resources={"metadata": {"path": str(root)}},
         )
         self.chapter, self.progress = chapter, progress
         self.total = len(chapter.cells)
-        self.block = chapter.blocks[0] if chapter.blocks else None
-
-    @property
-    def block_name(self) -> str | None:
-        return self.chapter.name(self.block) if isinstance(self.block, Cell) else None
+        self.place: tuple = (chapter.path,)  # file, line and cell of what runs now
 
     async def evaluate(self, code: str, expressions: Sequence[str] = ()) -> list[dict]:
         """Runs code that leaves no trace in the notebook, then evaluates expressions."""
@@ -177,58 +175,68 @@ class _Client(NotebookClient):
         message = self.kc.execute(code, user_expressions=wanted, store_history=False)
         reply = (await self.async_wait_for_reply(message))["content"]
         if reply["status"] != "ok":
-            raise RuntimeError(f"{reply['ename']}: {reply['evalue']}")
+            raise BookError(f"{reply['ename']}: {reply['evalue']}", *self.place)
         return [reply["user_expressions"][key] for key in wanted]
 
     async def run_block(self, index: int, cell) -> None:
-        self.block = self.chapter.blocks[index]
-        if not isinstance(self.block, Cell):
-            await self._inline(cell)
-        elif self.block.options.get("eval", True):
-            done = self.chapter.cells.index(self.block)
-            self.progress(self.chapter, done, self.total, self.block_name)
-            await self._code(index, cell)
-
-    async def _code(self, index: int, cell) -> None:
-        place = (self.chapter.path, self.block.line, self.block_name)
-        try:
-            await self.async_execute_cell(cell, index)
-        except CellTimeoutError:
-            raise BookError(
-                f"still running after {CELL_TIMEOUT} s (BOOK_CELL_TIMEOUT sets the limit)", *place
-            ) from None
-        except CellExecutionError as error:
-            line = _failing_line(error.traceback, self.block)
-            raise BookError(
-                f"{error.ename}: {error.evalue}", place[0], line or place[1], place[2]
-            ) from None
-
-    async def _inline(self, cell) -> None:
-        expressions = self.block.expressions()
-        if not expressions:
+        block = self.chapter.blocks[index]
+        if not _runs(block):
             return
+        if isinstance(block, Cell):
+            name = self.chapter.name(block)
+            self.place = (self.chapter.path, block.line, name)
+            self.progress(self.chapter, self.chapter.cells.index(block), self.total, name)
+            try:
+                await self.async_execute_cell(cell, index)
+            except CellExecutionError as error:
+                line = block.line + _failing_line(error.traceback)
+                problem = f"{error.ename}: {error.evalue}"
+                raise BookError(problem, self.chapter.path, line, name) from None
+        else:
+            await self._inline(block.expressions(), cell)
+
+    async def _inline(self, expressions: list[tuple[str, int]], cell) -> None:
+        self.place = (self.chapter.path, expressions[0][1])
         answers = await self.evaluate("", [code for code, _ in expressions])
-        results = []
         for (code, line), answer in zip(expressions, answers, strict=True):
             if answer["status"] != "ok":
                 problem = f"{answer['ename']}: {answer['evalue']}"
-            elif answer["data"].get("text/plain") in ("", "''", "None"):
+            elif _nothing(answer["data"]):
                 problem = "it gave nothing to print"
             else:
-                results.append({"expression": code, "result": answer})
                 continue
             raise BookError(f"inline code '{code}': {problem}", self.chapter.path, line)
-        cell.metadata["user_expressions"] = results
+        cell.metadata["user_expressions"] = [
+            {"expression": code, "result": answer}
+            for (code, _), answer in zip(expressions, answers, strict=True)
+        ]
 
 
-def _failing_line(traceback: str, cell: Cell) -> int | None:
-    """Line of the .qmd at which the cell failed, from the last arrow in its own frame."""
+def _timeout() -> int:
+    """Seconds that a cell may take."""
+    told = os.environ.get("BOOK_CELL_TIMEOUT", "600")
+    if not told.isdecimal() or told == "0":
+        raise BookError(f"BOOK_CELL_TIMEOUT is '{told}'; it must be a number of seconds above 0")
+    return int(told)
+
+
+def _runs(block: Text | Cell) -> bool:
+    if isinstance(block, Cell):
+        return block.options.get("eval", True)
+    return bool(block.expressions())
+
+
+def _nothing(data: dict) -> bool:
+    if "text/markdown" in data:
+        return not data["text/markdown"].strip()
+    return data.get("text/plain", "").strip("'\" ") in ("", "None")
+
+
+def _failing_line(traceback: str) -> int:
+    """The line of the cell's source at which it failed, even if deep in a call; 0 if unknown."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", traceback)
-    frame = re.search(r"Cell In\[\d+\](?:, line (\d+))?.*?(?:\n\s*-+> (\d+))?", plain)
-    if not frame:
-        return None
-    inside = frame[1] or frame[2]
-    return cell.line + int(inside) if inside else None
+    found = re.search(r"Cell In\[\d+\], line (\d+)", plain)
+    return int(found[1]) if found else 0
 
 
 # --- remembering -----------------------------------------------------------------------------
@@ -237,12 +245,11 @@ def _failing_line(traceback: str, cell: Cell) -> int | None:
 def _place(root: Path, chapter: Chapter) -> Path:
     """Where a run of exactly this code on this data setting is kept."""
     code = [
-        ["cell", block.options.get("eval", True), block.code]
-        if isinstance(block, Cell)
-        else ["inline", [expression for expression, _ in block.expressions()]]
-        for block in chapter.blocks
+        block.code if isinstance(block, Cell) else [code for code, _ in block.expressions()]
+        for block in filter(_runs, chapter.blocks)
     ]
-    setting = [code, PROLOGUE, platform.python_version(), os.environ.get("BOOK_DATA", "")]
+    data = os.environ.get("BOOK_DATA", "")
+    setting = [code, PROLOGUE, EPILOGUE, platform.python_version(), data]
     key = hashlib.sha256(json.dumps(setting).encode()).hexdigest()[:16]
     return root / CACHE / chapter.path.with_suffix("") / key
 
@@ -251,48 +258,65 @@ def _remembered(root: Path, chapter: Chapter) -> nbformat.NotebookNode | None:
     """The notebook of an earlier run with the chapter's present text, if it still holds."""
     place = _place(root, chapter)
     try:
-        manifest = json.loads((place / "depends.json").read_text())
-        notebook = nbformat.read(place / "run.ipynb", as_version=4)
-    except (OSError, ValueError):
-        return None
-    if fingerprint(root, manifest["files"], manifest["distributions"]) != manifest:
-        return None
-    os.utime(place)
-    for block, cell in zip(chapter.blocks, notebook.cells, strict=True):
-        cell.source = block.source  # prose and cell options may have changed since
+        manifest = json.loads((place / "depends.json").read_text(encoding="utf-8"))
+        if fingerprint(root, manifest["files"], manifest["distributions"]) != manifest:
+            return None
+        kept = nbformat.read(place / "run.ipynb", as_version=4).cells
+        os.utime(place)
+        notebook = to_notebook(chapter)
+        ran = [cell for block, cell in zip(chapter.blocks, notebook.cells) if _runs(block)]
+        for cell, old in zip(ran, kept, strict=True):
+            # Prose and cell options may have changed since.
+            cell.update({key: old[key] for key in old if key not in ("id", "source")})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # no such run, or one that was written only in part
     return notebook
 
 
-def _remember(root: Path, chapter: Chapter, notebook, observed: dict) -> None:
-    manifest = fingerprint(root, _project_files(root, observed["files"]), observed["distributions"])
-    if any("://" in name for name in manifest["files"]):
-        return  # a database may change unseen: such a run holds only once
+def _remember(root: Path, chapter: Chapter, notebook, observed: dict, started: float) -> None:
+    files = _dependencies(root, observed)
+    if any("://" in name or _changed(root / name) > started for name in files):
+        return  # a database may change unseen, and what changed meanwhile was not what was read
+    ran = [cell for block, cell in zip(chapter.blocks, notebook.cells) if _runs(block)]
+    manifest = fingerprint(root, files, observed["distributions"])
     place = _place(root, chapter)
-    aside = place.with_name(f"{place.name}.{os.getpid()}")
-    aside.mkdir(parents=True)
-    nbformat.write(notebook, aside / "run.ipynb")
-    (aside / "depends.json").write_text(json.dumps(manifest, indent=1))
-    shutil.rmtree(place, ignore_errors=True)
-    aside.rename(place)
-    runs = sorted(place.parent.iterdir(), key=lambda run: run.stat().st_mtime, reverse=True)
-    for old in runs[KEEP_RUNS:]:
-        shutil.rmtree(old, ignore_errors=True)
+    place.mkdir(parents=True, exist_ok=True)
+    write_file(place / "run.ipynb", nbformat.writes(new_notebook(cells=ran)).encode())
+    write_file(place / "depends.json", json.dumps(manifest, indent=1).encode())
+    for old in sorted(place.parent.glob("*/depends.json"), key=_changed, reverse=True)[KEEP_RUNS:]:
+        shutil.rmtree(old.parent, ignore_errors=True)
 
 
-def _project_files(root: Path, names: list[str]) -> list[str]:
-    """Keeps the project's own sources and every table; installed packages go by version."""
-    outside = (root / ".venv", root / ".book", root / ".git")
-    data = os.environ.get("BOOK_DATA", "")
-    kept = set()
-    for name in names:
-        if "://" in name:
-            kept.add(name)
-            continue
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all, even if another build writes it too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
+def _changed(path: Path) -> float:
+    """When the file last changed, 0 if there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0
+
+
+def _dependencies(root: Path, observed: dict) -> list[str]:
+    """Modules that are not installed, and files read from the project or from BOOK_DATA."""
+    outside = [root / name for name in (".venv", ".book", ".git", "_book")]
+    data = os.environ.get("BOOK_DATA")
+    kept = {Path(name) for name in observed["modules"]}
+    for name in observed["read"]:
         path = Path(os.path.abspath(root / name))
-        mine = path.is_relative_to(root) and not any(path.is_relative_to(o) for o in outside)
-        if mine or (data and path.is_relative_to(os.path.abspath(root / data))):
-            kept.add(os.path.relpath(path, root))
-    return sorted(name for name in kept if "__pycache__" not in name and not Path(name).is_dir())
+        if "://" not in name and path.suffix != ".pyc" and (
+            (path.is_relative_to(root) and not any(path.is_relative_to(o) for o in outside))
+            or (data and path.is_relative_to(os.path.abspath(root / data)))
+        ):
+            kept.add(path)
+    urls = [name for name in observed["read"] if "://" in name]
+    return urls + sorted(os.path.relpath(path, root) for path in kept if not path.is_dir())
 
 
 def fingerprint(root: Path, files, distributions) -> dict:

@@ -32,10 +32,11 @@ from analysis.stats import descriptive
 from analysis.stats.decision import Finding, decide
 
 PLAN_NAMES = {"paid": "Paid plan", "free": "Free plan"}
+PLAN_CELLS = {"paid": "Paid", "free": "Free"}  # in tables, where the column says "Plan"
 PLAN_STUDENTS = {"paid": "paying students", "free": "free-plan students"}
 BEFORE, AFTER = study.QUARTERS
-LOG_BREAKS = [0.1, 1, 10, 100, 1000, 10000]
-LOG_LABELS = ["0.1", "1", "10", "100", "1,000", "10,000"]
+LOG_BREAKS = [0.1, 1, 10, 100, 1000]
+LOG_LABELS = ["0.1", "1", "10", "100", "1,000"]
 
 
 def _plans(frame: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +50,8 @@ def _plans(frame: pd.DataFrame) -> pd.DataFrame:
 
 def fig_distribution(s: study.Study) -> p9.ggplot:
     """Minutes per active student on a log scale, one curve a quarter."""
-    edges = np.linspace(np.log10(0.05), np.log10(20000), 61)
+    # A fifth of a decade a bin: finer ones would show that minutes are kept to two decimals.
+    edges = np.arange(np.log10(0.05), np.log10(20000), 0.2)
     parts = []
     for (plan, quarter), g in s.groups.items():
         shares, _ = np.histogram(np.log10(np.maximum(g.minutes, 0.05)), bins=edges)
@@ -65,8 +67,8 @@ def fig_distribution(s: study.Study) -> p9.ggplot:
         p9.ggplot(frame, p9.aes("minutes", "share", fill="quarter", color="quarter"))
         + p9.geom_area(alpha=0.22, position="identity")
         + p9.facet_wrap("plan", ncol=2)
-        + p9.scale_x_log10(breaks=LOG_BREAKS[1:4], labels=LOG_LABELS[1:4])
-        + p9.scale_y_continuous(labels=lambda ys: [f"{100 * y:.0f}%" for y in ys])
+        + p9.scale_x_log10(breaks=LOG_BREAKS, labels=LOG_LABELS)
+        + p9.scale_y_continuous(labels=lambda ys: [f"{100 * y:g}%" for y in ys])
         + figures.colours(study.QUARTERS)
         + figures.fills(study.QUARTERS)
         + p9.labs(x="Minutes watched in the quarter (log scale)", y="Share of students")
@@ -85,8 +87,8 @@ def fig_ecdf(s: study.Study) -> p9.ggplot:
         + p9.geom_hline(yintercept=0.5, color=figures.GREY, linetype="dotted")
         + p9.geom_step()
         + p9.facet_wrap("plan", ncol=2)
-        + p9.scale_x_log10(breaks=LOG_BREAKS[1:4], labels=LOG_LABELS[1:4])
-        + p9.scale_y_continuous(labels=lambda ys: [f"{100 * y:.0f}%" for y in ys])
+        + p9.scale_x_log10(breaks=LOG_BREAKS, labels=LOG_LABELS)
+        + p9.scale_y_continuous(labels=lambda ys: [f"{100 * y:g}%" for y in ys])
         + figures.colours(study.QUARTERS)
         + p9.labs(x="Minutes watched (log scale)", y="Share of students at or below")
         + figures.theme()
@@ -105,8 +107,8 @@ def fig_lorenz(s: study.Study) -> p9.ggplot:
         + p9.geom_abline(slope=1, intercept=0, color=figures.GREY, linetype="dotted")
         + p9.geom_line()
         + p9.facet_wrap("plan", ncol=2)
-        + p9.scale_x_continuous(labels=lambda xs: [f"{100 * x:.0f}%" for x in xs])
-        + p9.scale_y_continuous(labels=lambda ys: [f"{100 * y:.0f}%" for y in ys])
+        + p9.scale_x_continuous(breaks=[0, 0.5, 1], labels=["0%", "50%", "100%"])
+        + p9.scale_y_continuous(labels=lambda ys: [f"{100 * y:g}%" for y in ys])
         + figures.colours(study.QUARTERS)
         + p9.labs(x="Students, least active first", y="Share of all minutes")
         + figures.theme()
@@ -215,7 +217,7 @@ def fig_sample_size(s: study.Study) -> p9.ggplot:
 
 def _group_rows(s: study.Study, columns) -> pd.DataFrame:
     return pd.DataFrame(
-        {"Plan": plan, "Quarter": quarter} | columns(g) for (plan, quarter), g in s.groups.items()
+        {"Plan": PLAN_CELLS[plan], "Quarter": quarter} | columns(g) for (plan, quarter), g in s.groups.items()
     )
 
 
@@ -383,7 +385,7 @@ def tbl_turnover(s: study.Study) -> Prose:
     names = {"left": f"{BEFORE} only", "stayed": "both quarters", "came": f"{AFTER} only"}
     rows = [
         {
-            "Plan": PLAN_NAMES[plan],
+            "Plan": PLAN_CELLS[plan],
             "Students active in": names[row.who],
             "Students": row.students,
             f"Mean {BEFORE}": row.mean_before,
@@ -402,7 +404,7 @@ def tbl_decomposition(s: study.Study) -> Prose:
     """Kitagawa's decomposition of the change of the mean."""
     rows = [
         {
-            "Plan": PLAN_NAMES[plan],
+            "Plan": PLAN_CELLS[plan],
             "Change of the mean": t.mean_after - t.mean_before,
             "Same students": t.from_stayers,
             "Newcomers against leavers": t.from_exchange,
@@ -414,19 +416,22 @@ def tbl_decomposition(s: study.Study) -> Prose:
     return table(frame, {name: (lambda v: number(v, 1)) for name in frame.columns[1:]})
 
 
+def _then(before: float, after: float) -> Prose:
+    return Prose(f"{number(before, 1)} → {number(after, 1)}")
+
+
 def tbl_pairs(pairs: list[study.Pairs]) -> Prose:
     """Students of both quarters, each against himself or herself."""
     rows = [
         {
-            "Plan": PLAN_NAMES[p.plan],
+            "Plan": PLAN_CELLS[p.plan],
             "Chosen by": p.selection,
             "Students": number(len(p.before)),
-            f"Mean {BEFORE}": number(p.before.mean(), 1),
-            f"Mean {AFTER}": number(p.after.mean(), 1),
-            f"Median {BEFORE}": number(np.median(p.before), 1),
-            f"Median {AFTER}": number(np.median(p.after), 1),
+            "Means": _then(p.before.mean(), p.after.mean()),
+            "Medians": _then(np.median(p.before), np.median(p.after)),
             "Watched more": f"{percent(p.watched_more.estimate, 0)} "
             f"({interval(100 * p.watched_more.low, 100 * p.watched_more.high, 0)})",
+            "Wilcoxon": p_value(p.wilcoxon.p_value),
         }
         for p in pairs
     ]
@@ -442,7 +447,7 @@ def tbl_family(s: study.Study) -> Prose:
             "Alternative": s.family.alternative.map({"less": "increase"}).fillna("difference"),
             "p alone": [p_value(p) for p in s.family.p_value],
             "p corrected": [p_value(p) for p in s.family.p_adjusted],
-            "Decision": ["reject equality" if r else "do not reject" for r in s.family.reject],
+            "Decision": ["reject" if r else "do not reject" for r in s.family.reject],
         }
     )
     return table(frame, {"p alone": Prose, "p corrected": Prose, "Decision": Prose})
@@ -452,7 +457,7 @@ def tbl_experiments(s: study.Study) -> Prose:
     """Sample sizes of the experiment that would answer the question."""
     rows = [
         {
-            "Plan": PLAN_NAMES[plan],
+            "Plan": PLAN_CELLS[plan],
             "Mean": number(e.mean, 1),
             "SD": number(e.sd, 1),
             "Students an arm": number(e.per_arm),
@@ -478,7 +483,7 @@ def answer_plan(s: study.Study, plan: str) -> Prose:
     c = s.comparisons[plan]
     who = PLAN_STUDENTS[plan].capitalize()
     low, high = -c.welch.interval.high, -c.welch.interval.low
-    size = f"by {change(_mean_change(s, plan))} (95% interval of the change {interval(low, high)} minutes)"
+    size = f"{change(_mean_change(s, plan))} (95% interval of the change {interval(low, high)} minutes)"
     moved = f"from {number(c.means[0], 1)} to {number(c.means[1], 1)} minutes a quarter"
     if c.welch.reject:
         return Prose(f"**{who}** watched more on average, {moved}, {size}.")
@@ -889,7 +894,7 @@ def experiment_sentence(s: study.Study) -> Prose:
             f"active in a quarter, {enough} them"
         )
     return Prose(
-        f"To see a lift of {percent(study.RELEVANT_LIFT, 0)}, {listing(parts)}. "
+        f"To see a lift of {percent(study.RELEVANT_LIFT, 0)}, {'; '.join(parts)}. "
         "Where they are too few, there are three ways out: run longer, look for a larger effect "
         "only, or measure something less skewed, such as the share of students who come back each week."
     )
@@ -921,9 +926,9 @@ def recommendations(s: study.Study) -> Prose:
         )
     if free.medians[1] < free.medians[0]:
         items.append(
-            "**Win the first hour.** The typical free-plan student now watches "
+            "**Look at the first lesson.** The typical free-plan student now watches "
             f"{number(free.medians[1], 1)} minutes in a quarter, against {number(free.medians[0], 1)} "
-            "before; the first lesson decides more than any leaderboard does."
+            "before; watch where in that time they leave, and test changes there."
         )
     else:
         items.append(
@@ -938,7 +943,7 @@ def recommendations(s: study.Study) -> Prose:
     if s.countries.mann_whitney.reject and not s.countries.welch.reject:
         items.append(
             f"**Do not treat {s.countries.labels[0]} and {s.countries.labels[1]} as one market.** Their "
-            "means agree, their typical students do not."
+            "means are not shown to differ; their typical students are."
         )
     return Prose("\n".join(f"{i}. {item}" for i, item in enumerate(items, 1)))
 

@@ -17,8 +17,8 @@ from plotnine import options
 os.environ.setdefault("SOURCE_DATE_EPOCH", "0")
 matplotlib.rcParams["svg.hashsalt"] = "customer-analytics"
 
-WIDTH = 6.4  # inches: at this width 10-point text stays readable on a phone
-HEIGHT = 3.8
+WIDTH = 5.8  # inches: narrow, so that the text stays readable on a phone
+HEIGHT = 3.5
 
 # Okabe & Ito (2008), distinguishable with the common kinds of colour blindness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072b2", "#e69f00", "#009e73", "#d55e00"

@@ -12,8 +12,8 @@ SIDES = {"less": "one-sided", "greater": "one-sided", "two-sided": "two-sided"}
 
 
 def decision(test: TestResult) -> Prose:
-    """The bare decision of a test: "reject" or "keep" the null hypothesis."""
-    return Prose("reject equality" if test.reject else "do not reject")
+    """The bare decision of a test: reject the null hypothesis or not."""
+    return Prose("reject" if test.reject else "do not reject")
 
 
 def effect_text(
@@ -70,7 +70,7 @@ def increase_sentence(test: TestResult, means: tuple[float, float], who: str) ->
         return Prose(
             f"The mean of {who} did not rise: it fell {moved}, by "
             f"{number(test.estimate, 1)} minutes (95% interval {interval(-high, -low)}), "
-            f"and the test of an increase says so ({said})."
+            f"so no increase can be claimed ({said})."
         )
     return Prose(
         f"The mean of {who} went {moved}, a change of {second_minus_first(test)}; "

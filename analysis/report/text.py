@@ -74,7 +74,7 @@ def p_value(p: float) -> Prose:
 
 def interval(low: float, high: float, digits: int = 1, unit: str = "") -> Prose:
     """The two ends of an interval: "4.2 to 9.9"."""
-    return Prose(f"{number(low, digits)}{unit} to {number(high, digits)}{unit}")
+    return Prose(f"{number(low, digits)}{unit}{NBSP}to{NBSP}{number(high, digits)}{unit}")
 
 
 def listing(parts: Iterable[str], last: str = "and") -> Prose:

@@ -194,8 +194,9 @@ def hodges_lehmann_shift(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -
     """Median of all differences between a value of a and one of b (Hodges & Lehmann 1963).
 
     The interval lies between two of the ordered differences, at the ranks that the normal
-    approximation of the Mann-Whitney statistic gives (Hollander & Wolfe 1999, section 4.3);
-    ties make it wider than needed. The n_a * n_b differences are counted, never listed.
+    approximation of the Mann-Whitney statistic gives (Hollander & Wolfe 1999, section 4.3),
+    which in small samples can be one rank off the exact ones; ties make it wider than needed. The
+    n_a * n_b differences are counted, never listed.
 
     Raises:
         ValueError: See `as_sample`.
@@ -213,7 +214,7 @@ def pseudomedian(differences: ArrayLike, confidence: float = 0.95) -> Effect:
     """Median of the means of all pairs of differences, each with itself too (same source).
 
     The interval lies at the ranks that the normal approximation of Wilcoxon's signed-rank
-    statistic gives (Hollander & Wolfe 1999, section 3.3).
+    statistic gives (Hollander & Wolfe 1999, section 3.3), as in `hodges_lehmann_shift`.
 
     Raises:
         ValueError: See `as_sample`.

@@ -201,17 +201,20 @@ def _solve(
     if n_a is not None:
         check_count(n_a, "n_a", least=int(np.ceil(fewest)))
     else:
-        n = _rise(lambda n: power_of(difference, n, ratio) - power, fewest, MOST)
+        assert difference is not None and power is not None  # see the count above
+        effect, goal = difference, power
+        n = _rise(lambda n: power_of(effect, n, ratio) - goal, fewest, MOST)
         if n is None:
             raise ValueError(f"difference: {difference!r} needs more than {MOST:g} a group")
         n_a = int(np.ceil(n * (1 - 1e-9)))
     n_b = max(2, int(np.ceil(n_a * ratio * (1 - 1e-12))))
     if difference is None:
-        smallest = largest * 1e-12
-        effect = _rise(lambda d: power_of(d, n_a, n_b / n_a) - power, smallest, largest)
-        if effect is None:
+        assert power is not None
+        goal, sizes, smallest = power, (n_a, n_b / n_a), largest * 1e-12
+        seen = _rise(lambda effect: power_of(effect, *sizes) - goal, smallest, largest)
+        if seen is None:
             raise ValueError(f"n_a: {n_a} is too small to see any effect with power {power}")
-        difference = effect
+        difference = seen
     return Plan(
         n_a=n_a,
         n_b=n_b,
