@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from render import book as books
-from render import engine, execute, markdown, notebooks, pages, qmd
+from render import engine, markdown, notebooks, pages
 from render.errors import BookError
-from render.progress import Progress
+from render.execute import execute_book
 
 ENGINES = ("auto", "quarto", "embedded")
 
@@ -27,12 +27,16 @@ def main(arguments: list[str] | None = None) -> int:
         chosen, why = engine.choose(options.engine)
         print(f"renderer: {chosen} ({why})", file=sys.stderr)
         if chosen == "quarto":
-            return engine.run_quarto(books.read(options.root))
+            engine.run_quarto(books.read(options.root))
+            return 0
         return _embedded(options.root, pdf=not options.html)
     except BookError as error:
         print(f"error: {error}", file=sys.stderr)
         print("The book was not built; the last one, if any, is untouched.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,16 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _execute(root: Path) -> tuple[books.Book, list[execute.Run]]:
-    book = books.read(root)
-    chapters = [qmd.read(book.root, page.source) for page in book.pages]
-    with Progress() as progress:
-        return book, execute.execute(book.root, chapters, progress)
-
-
 def _embedded(root: Path, *, pdf: bool) -> int:
     started = time.perf_counter()
-    book, runs = _execute(root)
+    book, runs = execute_book(root)
     rendered = [markdown.render(run, echo=book.echo, warning=book.warning) for run in runs]
     written = pages.build(book, [run.chapter for run in runs], rendered, pdf=book.pdf and pdf)
     executed = sum(not run.cached for run in runs)
@@ -78,7 +75,7 @@ def _embedded(root: Path, *, pdf: bool) -> int:
 
 
 def _notebooks(root: Path, *, check: bool) -> int:
-    book, runs = _execute(root)
+    book, runs = execute_book(root)
     stale = notebooks.check(book.root, runs) if check else notebooks.write(book.root, runs)
     for line in stale:
         print(line, file=sys.stderr)

@@ -28,7 +28,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from render import book as books
+from render import qmd
 from render.errors import BookError
+from render.progress import Progress
 from render.qmd import Cell, Chapter, Text
 
 CACHE = Path(".book/cache")
@@ -64,7 +67,7 @@ _book_observed = _json.dumps({
 })
 """
 
-Progress = Callable[[Chapter, int, int, str], None]
+Report = Callable[[Chapter, int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -83,30 +86,38 @@ class Run:
     cached: bool
 
 
+def execute_book(root: Path) -> tuple[books.Book, list[Run]]:
+    """Reads the book at `root` and executes its chapters, telling the progress."""
+    book = books.read(root)
+    chapters = [qmd.read(book.root, page.source) for page in book.pages]
+    with Progress() as progress:
+        return book, execute(book.root, chapters, progress)
+
+
 def execute(
-    root: Path, chapters: Sequence[Chapter], progress: Progress = lambda *_: None
+    root: Path, chapters: Sequence[Chapter], report: Report = lambda *_: None
 ) -> list[Run]:
     """Executes the chapters, at most one a core at a time; reuses runs that are still true.
 
     Args:
         root: Project folder; the kernels' working directory.
         chapters: What to run.
-        progress: Called with chapter, cells done, cells in all and the name of the next cell.
+        report: Called with chapter, cells done, cells in all and the name of the next cell.
 
     Raises:
         BookError: a cell or an inline expression failed, hung, or gave nothing.
     """
-    return asyncio.run(_execute_all(root, chapters, progress))
+    return asyncio.run(_execute_all(root, chapters, report))
 
 
-async def _execute_all(root, chapters, progress) -> list[Run]:
+async def _execute_all(root, chapters, report) -> list[Run]:
     slots = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def one(chapter: Chapter) -> Run:
         if notebook := _remembered(root, chapter):
             return Run(chapter, notebook, cached=True)
         async with slots:
-            return await _run(root, chapter, progress)
+            return await _run(root, chapter, report)
 
     tasks = [asyncio.ensure_future(one(chapter)) for chapter in chapters]
     try:
@@ -118,16 +129,16 @@ async def _execute_all(root, chapters, progress) -> list[Run]:
         raise
 
 
-async def _run(root: Path, chapter: Chapter, progress: Progress) -> Run:
+async def _run(root: Path, chapter: Chapter, report: Report) -> Run:
     started = time.time()
     notebook = to_notebook(chapter)
-    client = _Client(notebook, chapter, root, progress)
+    client = _Client(notebook, chapter, root, report)
     try:
         async with client.async_setup_kernel():
             await client.evaluate(PROLOGUE)
             for index, cell in enumerate(notebook.cells):
                 await client.run_block(index, cell)
-            progress(chapter, client.total, client.total, "")
+            report(chapter, client.total, client.total, "")
             (observed,) = await client.evaluate(EPILOGUE, ["_book_observed"])
     except DeadKernelError:
         raise BookError("the kernel died here (out of memory?)", *client.place) from None
@@ -154,7 +165,7 @@ def to_notebook(chapter: Chapter) -> nbformat.NotebookNode:
 class _Client(NotebookClient):
     """Adds to nbclient what Quarto adds: inline expressions, and errors that name their place."""
 
-    def __init__(self, notebook, chapter: Chapter, root: Path, progress: Progress):
+    def __init__(self, notebook, chapter: Chapter, root: Path, report: Report):
         super().__init__(
             notebook,
             timeout=_timeout(),
@@ -165,7 +176,7 @@ class _Client(NotebookClient):
             extra_arguments=["--log-level=ERROR", "--InlineBackend.figure_formats=svg"],
             resources={"metadata": {"path": str(root)}},
         )
-        self.chapter, self.progress = chapter, progress
+        self.chapter, self.report = chapter, report
         self.total = len(chapter.cells)
         self.place: tuple = (chapter.path,)  # file, line and cell of what runs now
 
@@ -185,7 +196,7 @@ class _Client(NotebookClient):
         if isinstance(block, Cell):
             name = self.chapter.name(block)
             self.place = (self.chapter.path, block.line, name)
-            self.progress(self.chapter, self.chapter.cells.index(block), self.total, name)
+            self.report(self.chapter, self.chapter.cells.index(block), self.total, name)
             try:
                 await self.async_execute_cell(cell, index)
             except CellExecutionError as error:

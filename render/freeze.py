@@ -18,15 +18,14 @@ from pathlib import Path
 if __package__ in (None, ""):  # Quarto runs this file as a script
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from render import book as books
-from render import execute, markdown, qmd
+from render import execute, markdown
+from render.book import Book
 from render.errors import BookError
-from render.progress import Progress
 
 FREEZER = Path("_freeze")
 
 
-def freeze(book: books.Book, run: execute.Run) -> None:
+def freeze(book: Book, run: execute.Run) -> None:
     """Writes one chapter's run to `_freeze/`, as frozen results for HTML and Typst."""
     source = run.chapter.path
     place = book.root / FREEZER / source.with_suffix("")
@@ -48,25 +47,19 @@ def freeze(book: books.Book, run: execute.Run) -> None:
         }
         content = json.dumps({"hash": digest, "result": result}, indent=2, ensure_ascii=False)
         wanted[Path("execute-results", f"{extension}.json")] = content.encode()
-    for old in place.rglob("*"):
-        if old.is_file() and old.relative_to(place) not in wanted:
-            old.unlink()
+    for old in place.glob("*/*.*"):
+        if old.relative_to(place) not in wanted and not old.name.startswith("."):
+            old.unlink(missing_ok=True)
     for name, content in wanted.items():
-        path = place / name
-        if not path.is_file() or path.read_bytes() != content:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_name(f"{path.name}.new")
-            aside.write_bytes(content)
-            aside.replace(path)
+        if not (place / name).is_file() or (place / name).read_bytes() != content:
+            execute.write_file(place / name, content)
 
 
 def main() -> int:
     try:
-        book = books.read(Path.cwd())
-        chapters = [qmd.read(book.root, page.source) for page in book.pages]
-        with Progress() as progress:
-            for run in execute.execute(book.root, chapters, progress):
-                freeze(book, run)
+        book, runs = execute.execute_book(Path.cwd())
+        for run in runs:
+            freeze(book, run)
     except BookError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

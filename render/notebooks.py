@@ -9,11 +9,12 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import nbformat
 
-from render.execute import Run
+from render.execute import Run, write_file
 from render.markdown import IMAGES, inline_text
 from render.qmd import Cell
 
@@ -22,43 +23,40 @@ ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 
 
 def write(root: Path, runs: Sequence[Run]) -> list[str]:
-    """Writes the notebooks that changed; returns a line for each."""
-    (root / FOLDER).mkdir(exist_ok=True)
-    wanted = {path_of(run.chapter.path): run for run in runs}
+    """Writes the notebooks that changed, images too; returns a line for each."""
     told = []
-    for path, run in wanted.items():
-        text = nbformat.writes(to_notebook(run))
-        if not (root / path).is_file() or (root / path).read_text("utf-8") != text:
-            (root / path).write_text(text, encoding="utf-8")
+    for run in runs:
+        path, content = path_of(run.chapter.path), nbformat.writes(to_notebook(run)).encode()
+        if not (root / path).is_file() or (root / path).read_bytes() != content:
+            write_file(root / path, content)
             told.append(f"wrote {path}")
-    for old in sorted((root / FOLDER).glob("*.ipynb")):
-        if old.relative_to(root) not in wanted:
-            old.unlink()
-            told.append(f"removed {old.relative_to(root)}: no such chapter")
+    for path in _extra(root, runs):
+        (root / path).unlink()
+        told.append(f"removed {path}: no such chapter")
     return told
 
 
 def check(root: Path, runs: Sequence[Run]) -> list[str]:
     """A line for each notebook that differs from its chapter; images are not compared."""
-    told = []
+    told = [f"{path} belongs to no chapter" for path in _extra(root, runs)]
     for run in runs:
         path = path_of(run.chapter.path)
         try:
-            kept = nbformat.read(root / path, as_version=4)
-        except (OSError, ValueError):
-            told.append(f"{path} is missing or unreadable: run `make notebooks`")
+            kept = nbformat.read(root / path, as_version=4).cells
+        except (OSError, ValueError, KeyError, AttributeError):
+            told.append(f"{path} is missing or unreadable")
             continue
-        fresh = to_notebook(run)
-        differing = next(
-            (i for i, (a, b) in enumerate(zip(kept.cells, fresh.cells)) if _text(a) != _text(b)),
-            None if len(kept.cells) == len(fresh.cells) else len(fresh.cells),
-        )
-        if differing is not None:
-            told.append(
-                f"{path} is older than {run.chapter.path} (from its cell {differing + 1} on): "
-                "run `make notebooks`"
-            )
-    return told
+        pairs = zip_longest(map(_compared, kept), map(_compared, to_notebook(run).cells))
+        differing = next((i for i, (old, new) in enumerate(pairs, 1) if old != new), None)
+        if differing:
+            told.append(f"{path} is older than {run.chapter.path} (from its cell {differing} on)")
+    return [f"{line}: run `make notebooks`" for line in told]
+
+
+def _extra(root: Path, runs: Sequence[Run]) -> list[Path]:
+    wanted = {path_of(run.chapter.path) for run in runs}
+    found = [path.relative_to(root) for path in (root / FOLDER).glob("*.ipynb")]
+    return sorted(set(found) - wanted)
 
 
 def path_of(source: Path) -> Path:
@@ -74,20 +72,25 @@ def to_notebook(run: Run) -> nbformat.NotebookNode:
         if not isinstance(block, Cell):
             cell.source = inline_text(block.source, cell.metadata.pop("user_expressions", []))
             continue
+        if not block.options.get("eval", True):
+            cell.metadata["tags"] = ["nbval-skip"]
         for output in cell.outputs:
+            if "text" in output:
+                output.text = ADDRESS.sub("at 0x0", output.text)
             for mime, value in output.get("data", {}).items():
                 if isinstance(value, str) and mime not in IMAGES:
                     output.data[mime] = ADDRESS.sub("at 0x0", value)
     return notebook
 
 
-def _text(cell) -> tuple:
+def _compared(cell) -> tuple:
+    """What of a cell must be the same."""
     outputs = [
-        [
+        (
             output.output_type,
             output.get("text"),
             sorted((mime, mime in IMAGES or value) for mime, value in output.get("data", {}).items()),
-        ]
+        )
         for output in cell.get("outputs", [])
     ]
     return cell.cell_type, cell.source, outputs

@@ -515,17 +515,15 @@ def answer_countries(s: study.Study) -> Prose:
 
 def answer_cause(s: study.Study) -> Prose:
     """Why none of it is the features' doing, as far as anybody can tell."""
-    t = s.turnover["free"]
-    growth = t.students.students[1:].sum() / t.students.students[:2].sum()
-    crowd = f"the number of active free-plan students changed {_times(growth)}"
-    return Prose(
-        f"None of this shows what the features did: there was no group without them, and {crowd} "
-        "in the same time."
-    )
-
-
-def _times(ratio: float) -> str:
-    return f"by a factor of {number(ratio, 1)}"
+    n = s.turnover["free"].students.students
+    growth = n[1:].sum() / n[:2].sum()
+    crowd = ""
+    if abs(growth - 1) > 0.05:
+        crowd = (
+            ", and in the same time the number of active free-plan students changed by a factor "
+            f"of {number(growth, 1)}"
+        )
+    return Prose(f"None of this shows what the features did: there was no group without them{crowd}.")
 
 
 def provenance(s: study.Study) -> Prose:

@@ -1,0 +1,108 @@
+"""Numbers, tables and escaping: what the reader sees is what was computed, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pandas as pd
+import pypandoc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.report import tables, text
+
+HOSTILE = [
+    "<script>alert(1)</script>", "a|b", "$x^2$", "#set page(width: 1pt)", "@fig-a", "\\input{x}",
+    "*b* _c_ ~d~", "[a](javascript:x)", "`{python} 1`", "=cmd()", "-- --- ...", "a\nb", "^1^", "'q' \"r\"",
+    "&amp; &lt;", "# h", "1. x", "+ y", "{.class}", "http://a.b/c", "<!-- c -->", "![i](j)", "\u2028x",
+]  # fmt: skip
+
+
+def plain(markdown: str) -> str:
+    """What Pandoc takes the Markdown to say, as bare text."""
+    return pypandoc.convert_text(markdown, "plain", "markdown", extra_args=["--wrap=none"])
+
+
+def native(markdown: str) -> str:
+    return pypandoc.convert_text(markdown, "native", "markdown")
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_escaped_value_is_only_text(value):
+    said = native(f"Before {text.escape(value)} after.")
+    for markup in ("RawInline", "RawBlock", "Link", "Image", "Math", "Cite", "Emph", "Strong", "Code",
+                   "Superscript", "Subscript", "Header", "List", "Strikeout", "Quoted"):  # fmt: skip
+        assert markup not in said, said
+    assert " ".join(plain(f"x {text.escape(value)} y").split()) == f"x {' '.join(value.split())} y"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=30))
+def test_table_cell_holds_any_value(value):
+    frame = pd.DataFrame({"name": [value, "b"], "n": [1234.5, 2]})
+    made = tables.table(frame, {"n": text.number})
+    said = native(made)
+    assert said.count("[ Row") + said.count(", Row") == 3
+    shown = plain(made)
+    expected = " ".join(value.split())
+    assert expected.replace(" ", "") in "".join(shown.split())
+    assert "1,234" in shown
+
+
+def test_table_refuses_a_format_for_a_missing_column():
+    with pytest.raises(KeyError, match="prise"):
+        tables.table(pd.DataFrame({"price": [1]}), {"prise": text.number})
+
+
+def test_missing_cells_are_dashes():
+    frame = pd.DataFrame({"a": ["x", None], "b": [1.0, float("nan")]})
+    assert tables.table(frame, {"b": text.number}).count(text.MISSING) == 2
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (text.number(1234.56, 1), "1,234.6"),
+        (text.number(-0.004, 2), "0.00"),
+        (text.number(-1234.5, 1), "\u22121,234.5"),
+        (text.number(float("nan")), "\u2013"),
+        (text.percent(0.6473), "64.7%"),
+        (text.change(1.08), "+8%"),
+        (text.change(0.52), "\u221248%"),
+        (text.change(1.0), "0%"),
+        (text.p_value(0.0312), "p\u00a0=\u00a00.031"),
+        (text.p_value(1e-12), "p\u00a0<\u00a00.001"),
+        (text.p_value(0.99999), "p\u00a0>\u00a00.999"),
+        (text.significant(0.0012345), "0.00123"),
+        (text.significant(123456), "123,000"),
+        (text.significant(9.999), "10.00"),
+        (text.listing(["a", "b", "c"]), "a, b and c"),
+        (text.listing(["a"]), "a"),
+        (text.count(1, "student"), "1 student"),
+        (text.count(3433, "student"), "3,433 students"),
+    ],
+)
+def test_numbers_as_printed(made, expected):
+    assert made == expected
+
+
+@given(st.floats(-1e12, 1e12, allow_nan=False), st.integers(0, 4))
+def test_printed_number_reads_back(value, digits):
+    printed = text.number(value, digits).replace(",", "").replace(text.MINUS, "-")
+    assert float(printed) == pytest.approx(value, abs=0.5 * 10**-digits + 1e-9 * abs(value))
+
+
+def test_tables_are_typst_safe(tmp_path):
+    """A hostile cell reaches Typst as text: Pandoc escapes what the Markdown escape lets through."""
+    frame = pd.DataFrame({"name": HOSTILE})
+    made = subprocess.run(
+        [pypandoc.get_pandoc_path(), "-f", "markdown", "-t", "typst"],
+        input=tables.table(frame), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    typst = pytest.importorskip("typst")
+    source = tmp_path / "t.typ"
+    source.write_text(made)
+    pdf = typst.compile(source)
+    assert pdf.startswith(b"%PDF")
+    assert "#set page" not in made.replace("\\#set page", "")
