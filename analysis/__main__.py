@@ -6,7 +6,6 @@ Exit codes: 0 fine, 1 the data is at fault, 2 the call is wrong.
 import argparse
 import importlib
 import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from analysis import contracts, simulate, sources
+from analysis.results import scalar
 
 _DESCRIPTION = "Check tables, print every number of a study, write synthetic tables."
 # Modules with `results(tables: sources.Tables) -> dict`: a chapter's numbers by dotted name.
@@ -98,7 +98,7 @@ def _results(options: argparse.Namespace) -> int:
     except ValueError as error:  # tables that fit the contract and are still too few or all alike
         print(f"error: {options.study}: {error}", file=sys.stderr)
         return 1
-    values = {name: _plain(value) for name, value in found.items()}
+    values = {name: scalar(value) for name, value in found.items()}
     if options.format == "json":
         print(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
     else:
@@ -118,12 +118,6 @@ def _simulate(options: argparse.Namespace) -> int:
 def _say_where(tables: sources.Tables) -> None:
     note = " (nothing for this study in the place named)" if tables.fallback else ""
     print(f"{tables.study}: {tables.origin}{note}", file=sys.stderr)
-
-
-def _plain(value: object) -> object:
-    """A NumPy number as Python's; what JSON has no number for (NaN, infinity) as null."""
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":

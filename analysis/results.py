@@ -41,14 +41,15 @@ def _walk(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, Scalar]]:
         for position, item in enumerate(value):
             yield from _walk(item, (*path, _slug(item.name) if named else str(position)))
     elif not isinstance(value, (np.ndarray, pd.Series)):
-        yield ".".join(path), _scalar(value)
+        yield ".".join(path), scalar(value)
 
 
 def _slug(key: object) -> str:
     return re.sub(r"\W+", "_", str(key).lower()).strip("_")
 
 
-def _scalar(value: object) -> Scalar:
+def scalar(value: object) -> Scalar:
+    """A value as JSON can hold it: NumPy's as Python's, what is not finite as None."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):

@@ -149,12 +149,9 @@ local function take_title(page, doc)
   page.title, page.id = title.content, title.identifier
   page.anchors[page.id] = true
   if page.id:match("^sec%-") then
-    local name = stringify(title)
-    if page.number ~= "" then
-      name = page.called .. (page.appendix and " " or NBSP .. " ") .. name
-    end
-    register(page, page.id, { number = page.number ~= "" and page.number or nil, title = name })
-    entries[page.id].chapter = true
+    local called = page.called .. (page.appendix and " " or NBSP .. " ") .. stringify(title)
+    register(page, page.id,
+      page.number ~= "" and { number = page.number, title = called, chapter = true } or {})
   end
   doc.blocks:remove(index)
 end
@@ -180,8 +177,8 @@ local function number_sections(page, doc)
       end
       page.anchors[block.identifier] = true
       if block.identifier:match("^sec%-") then
-        register(page, block.identifier, {
-          number = block.attributes.number, title = numbered and stringify(block) or nil })
+        register(page, block.identifier,
+          block.attributes.number and { number = block.attributes.number, title = stringify(block) } or {})
       end
     end
   end
@@ -258,7 +255,8 @@ local function read(page)
   at(page)
   page.anchors, page.images = {}, {}
   for _, name in ipairs(page.image_names) do page.images[name] = true end
-  local doc = pandoc.read(io.open(page.markdown, "rb"):read("a"), "markdown")
+  -- Wide columns: else a table whose source lines are long gets widths from its dashes.
+  local doc = pandoc.read(io.open(page.markdown, "rb"):read("a"), "markdown", { columns = 1000 })
   if next(doc.meta) then fail(page, "---", "only the top of a file may hold front matter") end
   doc = doc:walk{ Div = title_callout }:walk(unsupported(page))
   take_title(page, doc)

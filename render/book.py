@@ -35,11 +35,13 @@ KEYS = {
     "number-sections": True,
     "toc": True,
     "toc-depth": int,
+    "filters": ["assets/natural-widths.lua"],  # book.lua reads tables the same way
     "execute.freeze": ANYTHING,
     "execute.echo": bool,
     "execute.warning": bool,
     "format.html.theme": ANYTHING,
     "format.html.css": ANYTHING,
+    "format.html.respect-user-color-scheme": ANYTHING,
     "format.html.code-fold": bool,
     "format.html.code-summary": str,
     "format.html.fig-format": ANYTHING,

@@ -1,10 +1,11 @@
 """Runs the chapters' cells in Jupyter kernels, side by side, and remembers the result.
 
 A run is kept under `.book/cache/` and used again as long as everything that it depended on is
-unchanged: the chapter's code, the project files that it imported or read, the tables that it
-looked for, and the versions of the distributions that it loaded. The dependencies are not
-declared but observed: a hook inside the kernel records them while the chapter runs. Changing
-prose re-runs nothing, since text is not part of the run.
+unchanged, or is again what it was: the chapter's code, the project files that it imported or read,
+the tables that it looked for, the versions of the distributions that it loaded, and the `BOOK_...`
+environment variables that it asked for. The dependencies are not declared but observed: a hook
+inside the kernel records them while the chapter runs. Changing prose re-runs nothing, since text is
+not part of the run.
 """
 
 from __future__ import annotations
@@ -36,11 +37,17 @@ from render.qmd import Cell, Chapter, Text
 
 CACHE = Path(".book/cache")
 KEEP_RUNS = 6  # a chapter: enough to switch between a few data folders without re-running
+
 # Runs in the kernel before the first cell: `open` sees what Python reads; tables that DuckDB reads
 # are announced as `analysis.read`, even when missing.
 PROLOGUE = """
 import os as _os, sys as _sys
-_book_read = set()
+_book_read, _book_asked = set(), set()
+class _BookEnviron(type(_os.environ)):
+    def __getitem__(self, name):
+        _book_asked.add(name)
+        return super().__getitem__(name)
+_os.environ.__class__ = _BookEnviron
 def _book_hook(event, args):
     if event == "analysis.read":
         _book_read.add(str(args[0]))
@@ -63,6 +70,7 @@ _book_observed = _json.dumps({
         if name and _os.path.isabs(name) and not name.startswith(_installed)
     ],
     "read": sorted(_book_read),
+    "settings": sorted(name for name in _book_asked if name.startswith("BOOK_")),
     "distributions": sorted({d for top in _tops for d in _owners.get(top, [])}),
 })
 """
@@ -173,7 +181,7 @@ class _Client(NotebookClient):
             record_timing=False,
             coalesce_streams=True,
             # SVG figures serve website and PDF alike.
-            extra_arguments=["--log-level=ERROR", "--InlineBackend.figure_formats=svg"],
+            extra_arguments=["--log-level=CRITICAL", "--InlineBackend.figure_formats=svg"],
             resources={"metadata": {"path": str(root)}},
         )
         self.chapter, self.report = chapter, report
@@ -254,47 +262,48 @@ def _failing_line(traceback: str) -> int:
 
 
 def _place(root: Path, chapter: Chapter) -> Path:
-    """Where a run of exactly this code on this data setting is kept."""
+    """Where the runs of exactly this code are kept, one folder a state of its dependencies."""
     code = [
         block.code if isinstance(block, Cell) else [code for code, _ in block.expressions()]
         for block in filter(_runs, chapter.blocks)
     ]
-    data = os.environ.get("BOOK_DATA", "")
-    setting = [code, PROLOGUE, EPILOGUE, platform.python_version(), data]
-    key = hashlib.sha256(json.dumps(setting).encode()).hexdigest()[:16]
-    return root / CACHE / chapter.path.with_suffix("") / key
+    setting = [code, PROLOGUE, EPILOGUE, platform.python_version()]
+    return root / CACHE / chapter.path.with_suffix("") / _hash(json.dumps(setting))
 
 
 def _remembered(root: Path, chapter: Chapter) -> nbformat.NotebookNode | None:
-    """The notebook of an earlier run with the chapter's present text, if it still holds."""
-    place = _place(root, chapter)
-    try:
-        manifest = json.loads((place / "depends.json").read_text(encoding="utf-8"))
-        if fingerprint(root, manifest["files"], manifest["distributions"]) != manifest:
-            return None
-        kept = nbformat.read(place / "run.ipynb", as_version=4).cells
-        os.utime(place)
-        notebook = to_notebook(chapter)
-        ran = [cell for block, cell in zip(chapter.blocks, notebook.cells) if _runs(block)]
-        for cell, old in zip(ran, kept, strict=True):
-            # Prose and cell options may have changed since.
-            cell.update({key: old[key] for key in old if key not in ("id", "source")})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # no such run, or one that was written only in part
-    return notebook
+    """The notebook of an earlier run with the chapter's present text, if one still holds."""
+    notebook = to_notebook(chapter)
+    ran = [cell for block, cell in zip(chapter.blocks, notebook.cells) if _runs(block)]
+    if not ran:
+        return notebook
+    for place in _place(root, chapter).glob("*"):
+        try:
+            manifest = json.loads((place / "depends.json").read_text(encoding="utf-8"))
+            if fingerprint(root, manifest) != manifest:
+                continue
+            kept = nbformat.read(place / "run.ipynb", as_version=4).cells
+            for cell, old in zip(ran, kept, strict=True):
+                # Prose and cell options may have changed since.
+                cell.update({key: old[key] for key in old if key not in ("id", "source")})
+            os.utime(place / "depends.json")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # written only in part, or removed meanwhile
+        return notebook
+    return None
 
 
 def _remember(root: Path, chapter: Chapter, notebook, observed: dict, started: float) -> None:
     files = _dependencies(root, observed)
     if any("://" in name or _changed(root / name) > started for name in files):
         return  # a database may change unseen, and what changed meanwhile was not what was read
+    manifest = fingerprint(root, observed | {"files": files})
     ran = [cell for block, cell in zip(chapter.blocks, notebook.cells) if _runs(block)]
-    manifest = fingerprint(root, files, observed["distributions"])
-    place = _place(root, chapter)
-    place.mkdir(parents=True, exist_ok=True)
+    place = _place(root, chapter) / _hash(json.dumps(manifest))
     write_file(place / "run.ipynb", nbformat.writes(new_notebook(cells=ran)).encode())
     write_file(place / "depends.json", json.dumps(manifest, indent=1).encode())
-    for old in sorted(place.parent.glob("*/depends.json"), key=_changed, reverse=True)[KEEP_RUNS:]:
+    runs = sorted(place.parent.parent.glob("*/*/depends.json"), key=_changed, reverse=True)
+    for old in runs[KEEP_RUNS:]:
         shutil.rmtree(old.parent, ignore_errors=True)
 
 
@@ -330,12 +339,18 @@ def _dependencies(root: Path, observed: dict) -> list[str]:
     return urls + sorted(os.path.relpath(path, root) for path in kept if not path.is_dir())
 
 
-def fingerprint(root: Path, files, distributions) -> dict:
-    """What the files and distributions are now; equal fingerprints mean nothing has changed."""
+def fingerprint(root: Path, depends: dict) -> dict:
+    """What a run's dependencies are now; equal fingerprints mean that nothing has changed."""
     return {
-        "files": {name: _digest(root / name) for name in files},
-        "distributions": {name: _version(name) for name in distributions},
+        "files": {name: _digest(root / name) for name in depends["files"]},
+        "distributions": {name: _version(name) for name in depends["distributions"]},
+        # Hashed, since BOOK_DATA may hold a password.
+        "settings": {name: _hash(os.environ.get(name, "")) for name in depends["settings"]},
     }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _digest(path: Path) -> str:

@@ -107,7 +107,7 @@ def fig_lorenz(s: study.Study) -> p9.ggplot:
         + p9.geom_abline(slope=1, intercept=0, color=figures.GREY, linetype="dotted")
         + p9.geom_line()
         + p9.facet_wrap("plan", ncol=2)
-        + p9.scale_x_continuous(breaks=[0, 0.5, 1], labels=["0%", "50%", "100%"])
+        + p9.scale_x_continuous(breaks=[0.25, 0.5, 0.75], labels=["25%", "50%", "75%"])
         + p9.scale_y_continuous(labels=lambda ys: [f"{100 * y:g}%" for y in ys])
         + figures.colours(study.QUARTERS)
         + p9.labs(x="Students, least active first", y="Share of all minutes")

@@ -253,10 +253,11 @@ def _kth_sum(x: Values, y: Values, k: int, walsh: bool) -> float:
     while high - low > rounding:
         middle = (low + high) / 2
         low, high = (low, middle) if count(middle) >= k else (middle, high)
-    # The smallest sum that occurs above `low`.
+    # The smallest sum that occurs above `low`; `high` itself need not occur.
     following = np.searchsorted(y, low - x, "right")
     inside = following < y.size
-    return float(np.min(x[inside] + y[following[inside]], initial=high))
+    sums = x[inside] + y[following[inside]]
+    return float(sums.min() if sums.size else high)
 
 
 def as_pairs(a: ArrayLike, b: ArrayLike) -> tuple[Values, Values]:

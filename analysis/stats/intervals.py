@@ -83,9 +83,10 @@ def mean_bootstrap(
         raise ValueError(f"method: must be 'bca' or 'percentile', got {method!r}")
     means = bootstrap_means(x, resamples, np.random.default_rng(seed))
     if method == "bca":
-        below = ((means < m.mean).mean() + (means <= m.mean).mean()) / 2
+        tie = 1e-12 * m.sd  # means that are equal differ by rounding
+        below = ((means < m.mean - tie).mean() + (means <= m.mean + tie).mean()) / 2
         bias = stats.norm.ppf(np.clip(below, 0.5 / resamples, 1 - 0.5 / resamples))
-        d = (x - m.mean) / np.sqrt(m.variance)
+        d = (x - m.mean) / m.sd
         acceleration = (d**3).sum() / (6 * (d @ d) ** 1.5)
         shifted = bias + stats.norm.ppf(tails)
         tails = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))

@@ -62,8 +62,9 @@ def read_page(path: Path, address: str) -> PageText:
     contents = soup.select_one("nav#TOC, .page-toc nav")
     listed = _links(contents, address) if contents else []
     main = soup.find("main")
-    if main.select_one(".section.level1, section.level1 > h1"):
+    if own_title := main.select_one("section.level1"):
         main.select_one("#title-block-header").decompose()
+        listed = [link for link in listed if link[0] != f"{address}#{own_title['id']}"]
     for element in main.select(LEFT_OUT):
         element.decompose()
     for code in main.select("pre a"):

@@ -65,7 +65,7 @@ three = 3
 
 There are `{python} three` of them; "quotes", 'single' -- dash --- long dash ... and `code`.
 
-Not part of the chapter numbering, see @sec-how.
+Not part of the chapter numbering, see [below](#sec-how).
 
 ## How to read {#sec-how}
 
@@ -167,7 +167,7 @@ len(rows)
 
 ```{python}
 #| code-fold: show
-#| code-summary: "Look <here>"
+#| code-summary: "Look & see"
 warnings.warn_explicit("shown", UserWarning, "somewhere.py", 7)
 ```
 
@@ -331,7 +331,6 @@ HOSTILE = [
     "https://example.org",
     "~s~ ^t^ _u_ \\\\\\\\",
     ":smile: ::: {.x}",
-    "\\u202eabc",
 ]
 
 
