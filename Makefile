@@ -34,8 +34,8 @@ data: $(READY)  ## Write the shipped tables anew (the same bytes)
 	@$(RUN) -m analysis simulate engagement --out data
 
 test: $(READY)  ## Run every check: unit tests, the notebooks (nbval), the whole book
-	@$(RUN) -m render notebooks --check
-	@$(RUN) -m pytest -n auto --dist loadgroup tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg
+	@env -u BOOK_DATA $(RUN) -m render notebooks --check
+	@env -u BOOK_DATA $(RUN) -m pytest -n auto --dist loadfile tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg
 
 lock:  ## Bring requirements.lock up to date (needs uv)
 	uv pip compile pyproject.toml --extra test --universal --prerelease disallow \

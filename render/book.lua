@@ -44,7 +44,7 @@ local entries = {} -- label -> { kind, page, number, title }; no number: can't b
 local function register(page, label, entry)
   local other = entries[label]
   if other then
-    fail(page, label, "the label '" .. label .. "' is already used in " .. other.page.source)
+    fail(page, "#" .. label, "the label '" .. label .. "' is already used in " .. other.page.source)
   end
   entry.kind, entry.page = label:match("^(%a+)%-"), page
   entries[label], page.anchors[label] = entry, true
@@ -226,7 +226,7 @@ local function number_floats(page, doc)
       if not el.identifier:match("^tbl%-") then return nil end
       local tables = el.content:filter(holds_table)
       if #tables == 0 then
-        fail(page, el.identifier, "the cell '" .. el.identifier .. "' shows no table")
+        fail(page, "#" .. el.identifier, "the cell '" .. el.identifier .. "' shows no table")
       end
       local others = el.content:filter(function(block) return not holds_table(block) end)
       others:insert(table_float(el.identifier, tables, inlines(el.attributes["tbl-cap"])))
@@ -243,7 +243,7 @@ local function number_floats(page, doc)
       local label = last and last.t == "Str" and last.text:match("^{#(eq%-[%w-]+)}$")
       if not label or math.t ~= "Math" then return nil end
       if #el.content ~= 3 then
-        fail(page, label, "a numbered equation stands alone: $$...$$ {#" .. label .. "}")
+        fail(page, "#" .. label, "a numbered equation stands alone: $$...$$ {#" .. label .. "}")
       end
       return pandoc.Div({ pandoc.Para{ math } },
         { id = label, class = "equation", float = "eq", number = float(label) })
@@ -302,7 +302,7 @@ local function resolve_references(page, doc, href)
       end)
       if #labels == 0 then return nil end
       if #labels < #el.citations then
-        fail(page, el.citations[1].id, "a reference and a citation in one pair of brackets")
+        fail(page, "@" .. el.citations[1].id, "a reference and a citation in one pair of brackets")
       end
       local links = pandoc.Inlines{}
       for i, citation in ipairs(el.citations) do

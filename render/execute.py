@@ -192,7 +192,7 @@ class _Client(NotebookClient):
         """Runs code that leaves no trace in the notebook, then evaluates expressions."""
         wanted = {str(i): expression for i, expression in enumerate(expressions)}
         message = self.kc.execute(code, user_expressions=wanted, store_history=False)
-        reply = (await self.async_wait_for_reply(message))["content"]
+        reply = (await self.async_wait_for_reply(message, new_code_cell(code)))["content"]
         if reply["status"] != "ok":
             raise BookError(f"{reply['ename']}: {reply['evalue']}", *self.place)
         return [reply["user_expressions"][key] for key in wanted]
@@ -287,7 +287,7 @@ def _remembered(root: Path, chapter: Chapter) -> nbformat.NotebookNode | None:
                 # Prose and cell options may have changed since.
                 cell.update({key: old[key] for key in old if key not in ("id", "source")})
             os.utime(place / "depends.json")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError):
             continue  # written only in part, or removed meanwhile
         return notebook
     return None

@@ -43,7 +43,7 @@ def check(root: Path, runs: Sequence[Run]) -> list[str]:
         path = path_of(run.chapter.path)
         try:
             kept = nbformat.read(root / path, as_version=4).cells
-        except (OSError, ValueError, KeyError, AttributeError):
+        except (OSError, ValueError, KeyError, AttributeError, nbformat.ValidationError):
             told.append(f"{path} is missing or unreadable")
             continue
         pairs = zip_longest(map(_compared, kept), map(_compared, to_notebook(run).cells))

@@ -160,10 +160,13 @@ def _pandoc_problem(book: Book, stderr: str) -> BookError | None:
 
 
 def _line_of(book: Book, file: str, needle: str) -> int | None:
-    """Where a label, or other text, is used first in a chapter."""
-    wanted = re.compile(re.escape(needle) + r"(?![\w-])")
+    """Where some text is used first in a chapter; `#label`: where a label is given last."""
+    wanted = re.escape(needle) + (r"(?![\w-])" if re.search(r"\w$", needle) else "")
+    if needle.startswith("#"):
+        wanted = r"(#|label:\s*[\"']?)" + wanted.removeprefix(r"\#")
     lines = (book.root / file).read_text(encoding="utf-8-sig").split("\n")
-    return next((i for i, line in enumerate(lines, 1) if needle and wanted.search(line)), None)
+    found = [i for i, line in enumerate(lines, 1) if needle and re.search(wanted, line)]
+    return found[-1 if needle.startswith("#") else 0] if found else None
 
 
 # --- website ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The engagement study: published decisions, known truths, invariances, and sentences that follow."""
+"""The engagement study: published decisions, known truths, invariances, true sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import engagement
-from analysis.report import engagement as say
+from analysis.report.engagement import figures as fig
+from analysis.report.engagement import sentences as say
+from analysis.report.engagement import tables as tbl
 from analysis.sources import SHIPPED, Tables, open_study
 from analysis.stats import two_sample
 
@@ -147,15 +149,15 @@ def test_known_effects_are_covered_at_the_nominal_rate():
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.tuples(
-            st.one_of(st.none(), st.floats(0, 1e4)), st.one_of(st.none(), st.floats(0, 1e4))
-        ),
+        st.tuples(st.one_of(st.none(), st.floats(0, 1e4)), st.one_of(st.none(), st.floats(0, 1e4))),
         min_size=4,
         max_size=40,
-    ).filter(lambda rows: any(a is not None for a, _ in rows) and any(b is not None for _, b in rows))
+    ).filter(
+        lambda rows: any(a is not None for a, _ in rows) and any(b is not None for _, b in rows)
+    )
 )
 def test_decomposition_adds_up_to_the_change(rows):
-    before, after = (np.array([np.nan if v is None else v for v in col]) for col in zip(*rows))
+    before, after = (np.array([np.nan if v is None else v for v in col]) for col in zip(*rows, strict=True))
     frame = pd.DataFrame({"plan": "paid", "Q4 2021": before, "Q4 2022": after})
     t = engagement.turnover(frame, "paid")
     parts = t.from_stayers + t.from_exchange + t.from_weights
@@ -181,7 +183,9 @@ def test_sentences_follow_the_data(paid, said, not_said):
     whole = " ".join(
         [say.answer_plan(study, "paid"), say.conclusion(study), say.recommendations(study)]
     )
-    assert ("watched more" in say.answer_plan(study, "paid")) == study.comparisons["paid"].welch.reject
+    assert ("watched more" in say.answer_plan(study, "paid")) == study.comparisons[
+        "paid"
+    ].welch.reject
     assert "nan" not in whole.lower()
 
 
@@ -195,8 +199,17 @@ def test_not_shown_is_never_told_as_equal():
 
 def test_every_sentence_and_table_works_on_other_data(small):
     source = (SHIPPED.parent / "chapters" / "engagement.qmd").read_text(encoding="utf-8")
-    scope = {"s": small, "say": say, "paid": small.comparisons["paid"], "free": small.comparisons["free"]}
-    calls = re.findall(r"`\{python\} ([^`]+)`", source) + re.findall(r"^(say\..*)$", source, re.M)
+    scope = {
+        "s": small,
+        "say": say,
+        "fig": fig,
+        "tbl": tbl,
+        "paid": small.comparisons["paid"],
+        "free": small.comparisons["free"],
+    }
+    calls = re.findall(r"`\{python\} ([^`]+)`", source) + re.findall(
+        r"^((?:fig|tbl)\..*)$", source, re.M
+    )
     assert len(calls) > 50
     for call in calls:
         value = eval(call, scope)  # the chapter's own expressions
@@ -207,11 +220,18 @@ def test_every_sentence_and_table_works_on_other_data(small):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda f: f[(f.paid == 0) | f.minutes_watched_21.isna()], "0 paid students with minutes in Q4 2021"),
+        (
+            lambda f: f[(f.paid == 0) | f.minutes_watched_21.isna()],
+            "0 paid students with minutes in Q4 2021",
+        ),
         (lambda f: f.assign(minutes_watched_22=5.0), "400 paid students|minutes_watched_22"),
         (lambda f: f.assign(student_country=None), "student_country"),
-        (lambda f: f.assign(minutes_watched_21=f.minutes_watched_21.where(f.minutes_watched_22.isna())),
-         "active in both"),
+        (
+            lambda f: f.assign(
+                minutes_watched_21=f.minutes_watched_21.where(f.minutes_watched_22.isna())
+            ),
+            "active in both",
+        ),
     ],
     ids=["no paid students", "all equal", "no countries", "nobody stayed"],
 )
@@ -226,6 +246,8 @@ def test_results_command_prints_the_chapters_numbers(shipped):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     printed = json.loads(done.stdout)
-    assert printed == {k: pytest.approx(v) if isinstance(v, float) else v for k, v in numbers(shipped).items()}
+    assert printed == {
+        k: pytest.approx(v) if isinstance(v, float) else v for k, v in numbers(shipped).items()
+    }
     assert printed["comparisons.paid.welch.p_value"] == pytest.approx(0.0012, abs=1e-4)
     assert all(v is None or not isinstance(v, float) or math.isfinite(v) for v in printed.values())

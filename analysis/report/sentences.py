@@ -17,7 +17,11 @@ def decision(test: TestResult) -> Prose:
 
 
 def effect_text(
-    effect: Effect | Interval, *, inverse: bool = False, negate: bool = False, complement: bool = False
+    effect: Effect | Interval,
+    *,
+    inverse: bool = False,
+    negate: bool = False,
+    complement: bool = False,
 ) -> Prose:
     """An effect size with its interval, read as second group against first where asked.
 

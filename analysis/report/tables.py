@@ -42,4 +42,8 @@ def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -
 
 
 def _cell(value: object, show: Formatter) -> str:
-    return MISSING if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)) else show(value)
+    return (
+        MISSING
+        if value is None or (pd.api.types.is_scalar(value) and pd.isna(value))
+        else show(value)
+    )

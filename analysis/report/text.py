@@ -88,3 +88,8 @@ def listing(parts: Iterable[str], last: str = "and") -> Prose:
 def count(n: int, singular: str, plural: str | None = None) -> Prose:
     """A count with its noun: "1 student", "3,433 students"."""
     return Prose(f"{number(n)} {singular if n == 1 else plural or singular + 's'}")
+
+
+def dropped(kept: float) -> Prose:
+    """What is left out when values up to a quantile are kept: "nothing", "1%"."""
+    return Prose("nothing" if kept == 1 else f"{100 * (1 - kept):g}%")

@@ -200,14 +200,14 @@ def _solve(
     fewest = max(2.0, 2 / ratio)  # both groups need two values
     if n_a is not None:
         check_count(n_a, "n_a", least=int(np.ceil(fewest)))
+        n_b = int(np.ceil(n_a * ratio * (1 - 1e-9)))
     else:
         assert difference is not None and power is not None  # see the count above
         effect, goal = difference, power
         n = _rise(lambda n: power_of(effect, n, ratio) - goal, fewest, MOST)
         if n is None:
             raise ValueError(f"difference: {difference!r} needs more than {MOST:g} a group")
-        n_a = int(np.ceil(n * (1 - 1e-9)))
-    n_b = max(2, int(np.ceil(n_a * ratio * (1 - 1e-12))))
+        n_a, n_b = (int(np.ceil(size * (1 - 1e-9))) for size in (n, n * ratio))
     if difference is None:
         assert power is not None
         goal, sizes, smallest = power, (n_a, n_b / n_a), largest * 1e-12

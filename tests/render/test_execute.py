@@ -37,7 +37,7 @@ FAILING = {
         "```{python}\ndef f():\n    raise KeyError('k')\n```\n\n```{python}\n1\nf()\n```\n",
         8, "cell-2", "KeyError: 'k'"),
     "no Python": ("\n```{python}\n1\nx = = 2\n```\n", 4, "cell-1", "SyntaxError"),
-    "an exit": ("```{python}\nraise SystemExit(3)\n```\n", 2, "cell-1", "SystemExit"),
+    "an exit": ("```{python}\nraise SystemExit(3)\n```\n", 1, "cell-1", "SystemExit"),
     "an inline expression": (
         "```{python}\n1\n```\n\nFine: `{python} 1`.\nNot: `{python} nothing`.\n",
         6, None, "inline code 'nothing': NameError"),

@@ -38,7 +38,9 @@ def test_escaped_value_is_only_text(value):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=30))
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=30)
+)
 def test_table_cell_holds_any_value(value):
     frame = pd.DataFrame({"name": [value, "b"], "n": [1234.5, 2]})
     made = tables.table(frame, {"n": text.number})

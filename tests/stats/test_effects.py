@@ -82,7 +82,7 @@ def test_paired_d_equals_its_definition():
     assert error**2 == pytest.approx(1 / 70 + d.value**2 / 2 / df)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(samples, samples, st.sampled_from([0.5, 60.0, -1.0]), eighths)
 def test_d_ignores_unit_and_origin(a, b, scale, shift):
     one, _ = effects.standardised_difference(a, b)
@@ -102,11 +102,13 @@ def test_ratio_of_means():
     back = effects.ratio_of_means(b, a)
     assert [1 / back.high, 1 / back.low] == pytest.approx([ratio.low, ratio.high])
     assert effects.ratio_of_means([-1, 1, 0], b) is None  # no positive mean, no ratio
-    assert effects.ratio_of_means(np.array(a) * 60, np.array(b) * 60).low == pytest.approx(ratio.low)
+    assert effects.ratio_of_means(np.array(a) * 60, np.array(b) * 60).low == pytest.approx(
+        ratio.low
+    )
 
 
 def test_ratio_of_means_covers():
-    rng, runs = np.random.default_rng(22), 2_000
+    rng, runs = np.random.default_rng(22), 1_500
     covered = paired = 0
     for _ in range(runs):
         a, b = rng.gamma(2, 3, 150), rng.gamma(2, 2, 100)
@@ -131,7 +133,9 @@ def test_paired_ratio_without_covariance_is_the_independent_one():
 def test_superiority_equals_the_count_over_all_pairs(name):
     a, b = SAMPLES[name + "_a"], SAMPLES[name + "_b"]
     interval, error = effects.superiority(a, b)
-    assert interval.estimate == pytest.approx(REFERENCE["rank_tests"][name]["superiority"], rel=1e-12)
+    assert interval.estimate == pytest.approx(
+        REFERENCE["rank_tests"][name]["superiority"], rel=1e-12
+    )
     assert error == pytest.approx(REFERENCE["rank_tests"][name]["error"], rel=1e-10)
     # SciPy's Brunner-Munzel statistic is the same distance in the same standard errors.
     other = stats.brunnermunzel(a, b).statistic
@@ -163,7 +167,7 @@ def test_superiority_of_separated_samples_stays_uncertain():
     assert (mirrored.low, mirrored.high) == (0.0, pytest.approx(1 - q))
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(samples, samples)
 def test_shift_is_the_median_of_all_differences(a, b):
     differences = np.sort(np.subtract.outer(a, b).ravel())
@@ -179,7 +183,7 @@ def test_shift_is_the_median_of_all_differences(a, b):
         assert (shift.low, shift.high) == (differences[rank - 1], differences[-rank])
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(samples)
 def test_pseudomedian_is_the_median_of_all_walsh_averages(x):
     n = len(x)
@@ -201,13 +205,19 @@ def test_shift_equals_r(name):
     # R takes exact ranks in small samples and a root of the z statistic in large ones.
     differences = np.subtract.outer(a, b).ravel()
     for ours, theirs in zip((shift.low, shift.high), r["shift_interval"], strict=True):
-        between = (differences > min(ours, theirs) + 1e-4) & (differences < max(ours, theirs) - 1e-4)
+        between = (differences > min(ours, theirs) + 1e-4) & (
+            differences < max(ours, theirs) - 1e-4
+        )
         assert between.sum() <= 1
 
 
 @pytest.mark.parametrize(
     ("name", "a", "b"),
-    [("pair", "pair_a", "pair_b"), ("before", "before", "after"), ("smooth", "smooth_a", "smooth_b")],
+    [
+        ("pair", "pair_a", "pair_b"),
+        ("before", "before", "after"),
+        ("smooth", "smooth_a", "smooth_b"),
+    ],
 )
 def test_pseudomedian_equals_r(name, a, b):
     d = np.array(SAMPLES[a]) - np.array(SAMPLES[b])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.stats.moments import Moments, as_moments
@@ -57,6 +57,7 @@ def test_moments_equal_r(name):
     assert moments.excess_kurtosis == pytest.approx(r["excess_kurtosis"], rel=1e-11)
 
 
+@settings(deadline=None)
 @given(samples, st.randoms())
 def test_order_does_not_matter(sample, random):
     shuffled = random.sample(sample, len(sample))
@@ -66,6 +67,7 @@ def test_order_does_not_matter(sample, random):
     assert other.skewness == pytest.approx(one.skewness, rel=1e-9, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(samples, eighths, st.sampled_from([0.25, 2.0, -4.0]))
 def test_shift_and_scale(sample, shift, scale):
     one, other = Moments.of(sample), Moments.of(np.array(sample) * scale + shift)
@@ -109,8 +111,11 @@ def test_few_and_constant_values():
 @pytest.mark.parametrize(
     ("sample", "rule"),
     [
-        ([1.0, np.nan, 3.0], "minutes: every value must be a finite number; 1 of 3 are not "
-                             r"\(the first at position 1\)"),
+        (
+            [1.0, np.nan, 3.0],
+            "minutes: every value must be a finite number; 1 of 3 are not "
+            r"\(the first at position 1\)",
+        ),
         ([1.0, np.inf], "minutes: every value must be a finite number"),
         (pd.Series([1, None], dtype="Int64"), "minutes: every value must be a finite number"),
         ([1, None], "minutes: every value must be a finite number"),

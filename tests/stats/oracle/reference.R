@@ -63,7 +63,7 @@ mean_tests <- function(a, b) {
   t <- unname(t.test(a, b, var.equal = TRUE)$statistic)
   df <- length(a) + length(b) - 2
   scale <- sqrt(1 / length(a) + 1 / length(b))
-  limit <- function(p) uniroot(function(nc) pt(t, df, nc) - p, c(-10, 10), tol = 1e-12)$root * scale
+  limit <- function(p) uniroot(function(nc) pt(t, df, nc) - p, c(-6, 6), tol = 1e-12)$root * scale
   welch <- t.test(a, b)
   list(
     student = each_side(function(s) htest(t.test(a, b, alternative = s, var.equal = TRUE))),
@@ -156,13 +156,13 @@ out <- list(
   power = list(
     n_means = power.t.test(delta = 3.5, sd = 25, power = 0.8, strict = TRUE)$n,
     n_means_one = power.t.test(delta = 3.5, sd = 25, power = 0.8, alternative = "one.sided")$n,
-    difference_means = power.t.test(n = 500, sd = 25, power = 0.9, strict = TRUE)$delta,
+    difference_means = power.t.test(n = 500, sd = 25, power = 0.9, strict = TRUE, tol = 1e-12)$delta,
     power_means = power.t.test(n = 40, delta = 10, sd = 25, strict = TRUE)$power,
     power_unequal = power_two_means(100, 400, 0.3, 0.05, 2),
     power_unequal_one = power_two_means(100, 400, 0.3, 0.01, 1),
     n_shares = power.prop.test(p1 = 0.1, p2 = 0.12, power = 0.8, strict = TRUE)$n,
     n_shares_one = power.prop.test(p1 = 0.1, p2 = 0.12, power = 0.8, alternative = "one.sided")$n,
-    share_b = power.prop.test(p1 = 0.1, n = 2000, power = 0.8, strict = TRUE)$p2,
+    share_b = power.prop.test(p1 = 0.1, n = 2000, power = 0.8, strict = TRUE, tol = 1e-12)$p2,
     power_shares = power.prop.test(n = 1000, p1 = 0.1, p2 = 0.12, strict = TRUE)$power
   ),
   michelson = local({  # NIST StRD "Michelso" is R's morley in units of 1000 km/s

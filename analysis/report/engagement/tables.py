@@ -1,0 +1,288 @@
+"""Tables of the engagement chapter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis import engagement as study
+from analysis.report.engagement import AFTER, BEFORE, PLAN_CELLS
+from analysis.report.sentences import decision, effect_text
+from analysis.report.tables import table
+from analysis.report.text import (
+    Prose,
+    interval,
+    number,
+    p_value,
+    percent,
+    significant,
+)
+
+
+def _group_rows(s: study.Study, columns) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"Plan": PLAN_CELLS[plan], "Quarter": quarter} | columns(g)
+        for (plan, quarter), g in s.groups.items()
+    )
+
+
+def trimming(s: study.Study) -> Prose:
+    """What the outlier rule drops."""
+    frame = _group_rows(
+        s,
+        lambda g: {
+            "Students": g.raw_summary.n,
+            "Longest": g.raw_summary.maximum,
+            "Dropped above": g.threshold,
+            "Dropped": g.raw_summary.n - g.summary.n,
+            "Kept": g.summary.n,
+            "Mean before": g.raw_summary.mean,
+            "Mean after": g.summary.mean,
+        },
+    )
+    one = lambda v: number(v, 1)  # noqa: E731
+    return table(
+        frame,
+        {
+            "Students": number,
+            "Longest": number,
+            "Dropped above": one,
+            "Dropped": number,
+            "Kept": number,
+            "Mean before": one,
+            "Mean after": one,
+        },
+    )
+
+
+def description(s: study.Study) -> Prose:
+    """Centre and spread of minutes by plan and quarter."""
+    frame = _group_rows(
+        s,
+        lambda g: {
+            "Students": g.summary.n,
+            "Mean": g.summary.mean,
+            "SD": g.summary.sd,
+            "25%": g.summary.p25,
+            "Median": g.summary.median,
+            "75%": g.summary.p75,
+            "Trimmed mean": g.summary.trimmed_mean_20,
+        },
+    )
+    formats = {name: (lambda v: number(v, 1)) for name in frame.columns[3:]}
+    return table(frame, {"Students": number} | formats)
+
+
+def shape(s: study.Study) -> Prose:
+    """Skewness, kurtosis and concentration."""
+    frame = _group_rows(
+        s,
+        lambda g: {
+            "Skewness": g.summary.skewness,
+            "Excess kurtosis": g.summary.excess_kurtosis,
+            "Mean / median": g.summary.mean / g.summary.median,
+            "Top 1% holds": g.summary.top_01_share,
+            "Top 10% holds": g.summary.top_10_share,
+            "Gini": g.summary.gini,
+        },
+    )
+    two = lambda v: number(v, 2)  # noqa: E731
+    return table(
+        frame,
+        {
+            "Skewness": two,
+            "Excess kurtosis": two,
+            "Mean / median": lambda v: number(v, 1),
+            "Top 1% holds": percent,
+            "Top 10% holds": percent,
+            "Gini": two,
+        },
+    )
+
+
+def intervals(s: study.Study) -> Prose:
+    """Both 95% intervals of the mean and how far each end lies from it."""
+    frame = _group_rows(
+        s,
+        lambda g: {
+            "Mean": number(g.summary.mean, 1),
+            "t interval": interval(g.t_interval.low, g.t_interval.high),
+            "BCa interval": interval(g.bca_interval.low, g.bca_interval.high),
+            "BCa reach below": number(g.summary.mean - g.bca_interval.low, 1),
+            "BCa reach above": number(g.bca_interval.high - g.summary.mean, 1),
+        },
+    )
+    return table(frame, {name: Prose for name in frame.columns[2:]})
+
+
+def variances(comparisons: list[study.Comparison]) -> Prose:
+    """Tests of equal spread."""
+    rows = [
+        {
+            "Comparison": c.name,
+            "Test": label,
+            "Statistic": significant(t.statistic),
+            "df": _df(t),
+            "Critical": number(t.critical_value, 3),
+            "p": p_value(t.p_value),
+        }
+        for c in comparisons
+        for label, t in (("F", c.f_test), ("Brown–Forsythe", c.brown_forsythe))
+    ]
+    frame = pd.DataFrame(rows)
+    return table(frame, {name: Prose for name in frame.columns[2:]})
+
+
+def _df(t) -> Prose:
+    both = (t.df,) if t.df_denominator is None else (t.df, t.df_denominator)
+    return Prose(", ".join(number(df, 0 if float(df).is_integer() else 1) for df in both))
+
+
+def steps(comparisons: list[study.Comparison]) -> Prose:
+    """Welch's test, one line a step."""
+    steps: dict[str, list[str]] = {}
+    for c in comparisons:
+        w = c.welch
+        for name, value in (
+            ("Mean of the first group", number(c.means[0], 2)),
+            ("Mean of the second group", number(c.means[1], 2)),
+            ("Difference (first − second)", number(w.estimate, 2)),
+            ("Standard error of the difference", number(w.standard_error, 3)),
+            ("t statistic", number(w.statistic, 3)),
+            ("Degrees of freedom", number(w.df, 1)),
+            ("Critical value at 5%", number(w.critical_value, 3)),
+            ("p", p_value(w.p_value)),
+            ("Decision", decision(w)),
+        ):
+            steps.setdefault(name, []).append(value)
+    frame = pd.DataFrame(
+        [[name, *values] for name, values in steps.items()],
+        columns=["Step", *(c.name for c in comparisons)],
+    )
+    return table(frame, {c.name: Prose for c in comparisons})
+
+
+def effects(comparisons: list[study.Comparison]) -> Prose:
+    """Effect sizes with their 95% intervals, second group against first."""
+    rows = []
+    for c in comparisons:
+        low, high = -c.welch.interval.high, -c.welch.interval.low
+        rows.append(
+            {
+                "Comparison": c.name,
+                "Difference, minutes": f"{number(-c.welch.estimate, 1)} ({interval(low, high)})",
+                "Ratio of means": effect_text(c.welch.effect("ratio of means"), inverse=True),
+                "Hedges' g": effect_text(c.welch.effect("Hedges' g"), negate=True),
+                "Chance to watch more": effect_text(c.mann_whitney.interval, complement=True),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return table(frame, {name: Prose for name in frame.columns[1:]})
+
+
+def methods(comparisons: list[study.Comparison]) -> Prose:
+    """The same question put to four tests."""
+    rows = [
+        {
+            "Test of": label,
+            "Method": method,
+            **{c.name: f"{p_value(getattr(c, field).p_value)}" for c in comparisons},
+        }
+        for label, method, field in (
+            ("means", "Welch", "welch"),
+            ("means", "Student, pooled variance", "student"),
+            ("means", "permutation", "permutation"),
+            ("ranks", "Mann–Whitney", "mann_whitney"),
+        )
+    ]
+    return table(pd.DataFrame(rows), {c.name: Prose for c in comparisons})
+
+
+def turnover(s: study.Study) -> Prose:
+    """Who left, stayed and came, and what they watched."""
+    names = {"left": f"{BEFORE} only", "stayed": "both quarters", "came": f"{AFTER} only"}
+    rows = [
+        {
+            "Plan": PLAN_CELLS[plan],
+            "Students active in": names[row.who],
+            "Students": row.students,
+            f"Mean {BEFORE}": row.mean_before,
+            f"Mean {AFTER}": row.mean_after,
+        }
+        for plan, t in s.turnover.items()
+        for row in t.students.itertuples()
+    ]
+    one = lambda v: number(v, 1)  # noqa: E731
+    return table(
+        pd.DataFrame(rows), {"Students": number, f"Mean {BEFORE}": one, f"Mean {AFTER}": one}
+    )
+
+
+def decomposition(s: study.Study) -> Prose:
+    """Kitagawa's decomposition of the change of the mean."""
+    rows = [
+        {
+            "Plan": PLAN_CELLS[plan],
+            "Change of the mean": t.mean_after - t.mean_before,
+            "Same students": t.from_stayers,
+            "Newcomers against leavers": t.from_exchange,
+            "Share of stayers": t.from_weights,
+        }
+        for plan, t in s.turnover.items()
+    ]
+    frame = pd.DataFrame(rows)
+    return table(frame, {name: (lambda v: number(v, 1)) for name in frame.columns[1:]})
+
+
+def _then(before: float, after: float) -> Prose:
+    return Prose(f"{number(before, 1)} → {number(after, 1)}")
+
+
+def pairs(pairs: list[study.Pairs]) -> Prose:
+    """Students of both quarters, each against himself or herself."""
+    rows = [
+        {
+            "Plan": PLAN_CELLS[p.plan],
+            "Chosen by": p.selection,
+            "Students": number(len(p.before)),
+            "Means": _then(p.before.mean(), p.after.mean()),
+            "Medians": _then(np.median(p.before), np.median(p.after)),
+            "Watched more": f"{percent(p.watched_more.estimate, 0)} "
+            f"({interval(100 * p.watched_more.low, 100 * p.watched_more.high, 0)})",
+            "Wilcoxon": p_value(p.wilcoxon.p_value),
+        }
+        for p in pairs
+    ]
+    frame = pd.DataFrame(rows)
+    return table(frame, {name: Prose for name in frame.columns[2:]})
+
+
+def family(s: study.Study) -> Prose:
+    """The study's three questions, corrected for being three."""
+    frame = pd.DataFrame(
+        {
+            "Question": s.family.test,
+            "Alternative": s.family.alternative.map({"less": "increase"}).fillna("difference"),
+            "p alone": [p_value(p) for p in s.family.p_value],
+            "p corrected": [p_value(p) for p in s.family.p_adjusted],
+            "Decision": ["reject" if r else "do not reject" for r in s.family.reject],
+        }
+    )
+    return table(frame, {"p alone": Prose, "p corrected": Prose, "Decision": Prose})
+
+
+def experiments(s: study.Study) -> Prose:
+    """Sample sizes of the experiment that would answer the question."""
+    rows = [
+        {
+            "Plan": PLAN_CELLS[plan],
+            "Mean": number(e.mean, 1),
+            "SD": number(e.sd, 1),
+            "Students an arm": number(e.per_arm),
+            "with earlier minutes as covariate": number(e.per_arm_adjusted),
+            "Lift that one quarter can show": percent(e.detectable_lift),
+        }
+        for plan, e in s.experiments.items()
+    ]
+    frame = pd.DataFrame(rows)
+    return table(frame, {name: Prose for name in frame.columns[1:]})

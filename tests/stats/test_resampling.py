@@ -1,0 +1,62 @@
+"""The kernels: right distribution, bounded memory, numbers that don't depend on the chunks."""
+
+import tracemalloc
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.stats import resampling
+
+
+@pytest.mark.parametrize("draws", [1, 1_000, 2**16])
+def test_chunks_do_not_change_the_numbers(draws, monkeypatch):
+    x = np.random.default_rng(1).lognormal(size=101)
+    expected = resampling.bootstrap_means(x, 200, np.random.default_rng(7))
+    monkeypatch.setattr(resampling, "DRAWS", draws)
+    assert (resampling.bootstrap_means(x, 200, np.random.default_rng(7)) == expected).all()
+
+
+def test_memory_is_bounded():
+    x = np.random.default_rng(1).lognormal(size=120_000)
+    y = np.random.default_rng(2).lognormal(size=32_000)
+    tracemalloc.start()
+    resampling.bootstrap_means(x, 100, np.random.default_rng(1))
+    resampling.permuted_t(x, y, 50, np.random.default_rng(1))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 2**20  # 100 resamples at once would take 138 MiB
+
+
+def test_bootstrap_draws_every_value_equally_often():
+    # With one value at 1 and the others at 0 the mean counts how often that value was drawn.
+    for position in (0, 6, 12):
+        x = np.zeros(13)
+        x[position] = 1
+        counts = resampling.bootstrap_means(x, 40_000, np.random.default_rng(3)) * 13
+        assert counts.mean() == pytest.approx(1, abs=4 * np.sqrt(12 / 13 / 40_000))
+        assert counts.var() == pytest.approx(12 / 13, rel=0.05)
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(4, 6), (6, 4), (5, 5)])
+def test_permuted_statistics_are_those_of_all_relabellings(n_a, n_b):
+    pooled = np.array([1.0, 2.5, 4.1, 7.3, 8.2, 9.9, 12.4, 15.0, 21.7, 30.3])
+    every = []
+    for chosen in combinations(range(10), n_a):
+        a, b = pooled[list(chosen)], np.delete(pooled, chosen)
+        every.append((a.mean() - b.mean()) / np.sqrt(a.var(ddof=1) / n_a + b.var(ddof=1) / n_b))
+    exact, ways = np.unique(np.round(every, 9), return_counts=True)
+    runs = 20_000
+    drawn = resampling.permuted_t(pooled[:n_a], pooled[n_a:], runs, np.random.default_rng(4))
+    seen, counts = np.unique(np.round(drawn, 9), return_counts=True)
+    assert seen == pytest.approx(exact, abs=2e-9)
+    assert stats.chisquare(counts, runs * ways / ways.sum()).pvalue > 1e-4
+
+
+def test_a_relabelling_without_spread_is_infinitely_far():
+    t = resampling.permuted_t(np.zeros(3), np.array([0.0, 1, 1, 1]), 500, np.random.default_rng(5))
+    assert not np.isnan(t).any()
+    t = resampling.permuted_t(np.zeros(3), np.ones(3), 500, np.random.default_rng(5))
+    assert np.isinf(t).any() and not np.isnan(t).any()
+    assert (t == -np.inf).sum() == pytest.approx((t == np.inf).sum(), abs=60)
