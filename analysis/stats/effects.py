@@ -68,7 +68,7 @@ def standardised_mean(
 ) -> tuple[Effect, Effect]:
     """Cohen's d_z of pairs (mean over sd of the differences; Cohen 1988) and Hedges' g_z.
 
-    The interval is made as in `standardised_difference`.
+    The interval is made as in `standardised_difference`. g_z is nan for two differences.
 
     Raises:
         ValueError: Fewer than two differences, no variation, or see `as_sample`.
@@ -139,7 +139,8 @@ def _log_ratio(a: Moments, b: Moments, covariance: float, confidence: float) -> 
     squared = (a.standard_error / a.mean) ** 2 + (b.standard_error / b.mean) ** 2
     error = np.sqrt(max(0.0, squared - 2 * covariance / (a.mean * b.mean)))
     log = _normal("ratio of means", np.log(a.mean / b.mean), error, confidence)
-    low, high = map(float, np.exp([log.low, log.high]))
+    with np.errstate(over="ignore"):  # a mean barely above 0 leaves the ratio without a limit
+        low, high = map(float, np.exp([log.low, log.high]))
     return Effect(log.name, a.mean / b.mean, low, high, confidence)
 
 

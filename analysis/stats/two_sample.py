@@ -81,7 +81,8 @@ def brown_forsythe(a: ArrayLike, b: ArrayLike, *, alpha: float = 0.05) -> TestRe
     difference of the mean absolute deviations from the median, the effect is their ratio.
     """
     x, y = as_sample(a, "a", least=2), as_sample(b, "b", least=2)
-    t = student(np.abs(x - np.median(x)), np.abs(y - np.median(y)), alpha=alpha)
+    deviations = np.abs(x - np.median(x)), np.abs(y - np.median(y))
+    t = student(*_varying(*deviations, "the Brown-Forsythe test of the deviations"), alpha=alpha)
     return replace(
         t,
         name="Brown-Forsythe test of spread",

@@ -82,6 +82,30 @@ def test_paired_d_equals_its_definition():
     assert error**2 == pytest.approx(1 / 70 + d.value**2 / 2 / df)
 
 
+def test_errors_of_d_equal_the_jackknife():
+    # Skewness moves mean and sd together, which helps the d of one sample and not of the other.
+    rng = np.random.default_rng(25)
+    a, b = rng.gamma(2, 1, 3_000), rng.gamma(2, 1, 900) * 3
+    z = stats.norm.isf(0.025)
+
+    def jackknife(x, estimate):
+        left_out = np.array([estimate(np.delete(x, i)) for i in range(x.size)])
+        return (x.size - 1) * left_out.var()
+
+    d, _ = effects.standardised_mean(a)
+    expected = jackknife(a, lambda x: x.mean() / x.std(ddof=1))
+    assert ((d.high - d.low) / 2 / z) ** 2 == pytest.approx(expected, rel=0.02)
+    assert expected < 0.8 * (1 + d.value**2 / 2) / a.size  # normal theory is far off
+
+    def cohen(x, y):
+        squares = (x.size - 1) * x.var(ddof=1) + (y.size - 1) * y.var(ddof=1)
+        return (x.mean() - y.mean()) / np.sqrt(squares / (x.size + y.size - 2))
+
+    d, _ = effects.standardised_difference(a, b)
+    expected = jackknife(a, lambda x: cohen(x, b)) + jackknife(b, lambda y: cohen(a, y))
+    assert ((d.high - d.low) / 2 / z) ** 2 == pytest.approx(expected, rel=0.02)
+
+
 @settings(max_examples=60, deadline=None)
 @given(samples, samples, st.sampled_from([0.5, 60.0, -1.0]), eighths)
 def test_d_ignores_unit_and_origin(a, b, scale, shift):
@@ -102,6 +126,7 @@ def test_ratio_of_means():
     back = effects.ratio_of_means(b, a)
     assert [1 / back.high, 1 / back.low] == pytest.approx([ratio.low, ratio.high])
     assert effects.ratio_of_means([-1, 1, 0], b) is None  # no positive mean, no ratio
+    assert effects.ratio_of_means([-100, 100.001], b).high == np.inf  # a mean of nearly 0
     assert effects.ratio_of_means(np.array(a) * 60, np.array(b) * 60).low == pytest.approx(
         ratio.low
     )

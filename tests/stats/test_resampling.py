@@ -2,6 +2,7 @@
 
 import tracemalloc
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pytest
@@ -55,8 +56,13 @@ def test_permuted_statistics_are_those_of_all_relabellings(n_a, n_b):
 
 
 def test_a_relabelling_without_spread_is_infinitely_far():
-    t = resampling.permuted_t(np.zeros(3), np.array([0.0, 1, 1, 1]), 500, np.random.default_rng(5))
-    assert not np.isnan(t).any()
-    t = resampling.permuted_t(np.zeros(3), np.ones(3), 500, np.random.default_rng(5))
-    assert np.isinf(t).any() and not np.isnan(t).any()
-    assert (t == -np.inf).sum() == pytest.approx((t == np.inf).sum(), abs=60)
+    # Rounding must leave neither nan nor a large finite statistic.
+    for low, high in ((0.0, 1.0), (0.1, 0.7), (1e6, 1e6 + 0.3), (-0.2, 5.55)):
+        for n_a, n_b in ((2, 3), (3, 3), (4, 3)):
+            a, b = np.full(n_a, low), np.full(n_b, high)
+            t = resampling.permuted_t(a, b, 800, np.random.default_rng(5))
+            assert not np.isnan(t).any()
+            apart = 1 / comb(n_a + n_b, n_a)  # chance of the separation
+            separated = np.isinf(t).mean() / (2 if n_a == n_b else 1)
+            assert separated == pytest.approx(apart, abs=4 * np.sqrt(apart / 800))
+            assert np.abs(t[np.isfinite(t)]).max() < 10
