@@ -103,11 +103,6 @@ local function unsupported(page)
       else
         check(el, "div", CLASSES, { ["tbl-cap"] = is_cell })
       end
-      for _, block in ipairs(el.content) do
-        if block.t == "Header" then
-          fail(page, stringify(block), "a heading inside a div is not supported")
-        end
-      end
     end,
     Span = function(el) no_identifier(el, "span"); check(el, "span", CLASSES, {}) end,
     Header = function(el) check(el, "heading", { unnumbered = true }, {}) end,
@@ -116,7 +111,9 @@ local function unsupported(page)
     CodeBlock = function(el)
       no_identifier(el, "code block")
       if not el.classes:includes("cell-code") then
-        check(el, "code block", { [el.classes[1] or ""] = true }, {})
+        check(el, "code block", { [el.classes[1] or ""] = true }, { shortcodes = true })
+        el.attributes = {}
+        return el
       end
     end,
     Image = function(el)
@@ -124,6 +121,9 @@ local function unsupported(page)
       if not page.images[el.src] then
         fail(page, el.src, "an image from a file is not supported; draw it in a cell")
       end
+      local alt = el.attributes["fig-alt"]
+      if alt then el.caption, el.attributes = pandoc.Inlines(alt), {} end
+      return el
     end,
     RawBlock = raw,
     RawInline = raw,
@@ -153,6 +153,10 @@ local function take_title(page, doc)
     register(page, page.id,
       page.number ~= "" and { number = page.number, title = called, chapter = true } or {})
   end
+  local function plain_text_only(el)
+    fail(page, stringify(title), "a " .. el.t .. " in a chapter's title is not supported")
+  end
+  title:walk{ Cite = plain_text_only, Note = plain_text_only }
   doc.blocks:remove(index)
 end
 
@@ -177,9 +181,13 @@ local function number_sections(page, doc)
       end
       page.anchors[block.identifier] = true
       if block.identifier:match("^sec%-") then
-        register(page, block.identifier,
-          block.attributes.number and { number = block.attributes.number, title = stringify(block) } or {})
+        local number = block.attributes.number
+        register(page, block.identifier, number and { number = number, title = stringify(block) } or {})
       end
+    else
+      pandoc.Blocks{ block }:walk{ Header = function(inner)
+        fail(page, stringify(inner), "a heading inside another block is not supported")
+      end }
     end
   end
 end
@@ -213,10 +221,6 @@ local function number_floats(page, doc)
   return doc:walk{
     traverse = "topdown",
     Figure = function(el)
-      local image = el.content[1].content[1]
-      local alt = image.attributes["fig-alt"]
-      image.attributes["fig-alt"] = nil
-      if alt then image.caption = pandoc.Inlines(alt) end
       local text = pandoc.utils.blocks_to_inlines(el.caption.long)
       if el.identifier:match("^fig%-") then text = caption_of("fig", float(el.identifier), text) end
       el.caption.long = pandoc.Blocks{ pandoc.Plain(text) }
@@ -469,7 +473,7 @@ local function search_entries(page, doc)
       open(page.href .. "#" .. block.identifier, stringify(block))
     else
       local last = found[#found]
-      last.text = (last.text .. " " .. plain(block)):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+      last.text = (last.text .. " " .. plain(block)):gsub(NBSP, " "):gsub("%s+", " "):gsub("^ ", "")
     end
   end
   return found
@@ -492,7 +496,8 @@ local function apply_template(index, fields)
                     current = other == page }
   end
   local context = {
-    lang = plan.lang, booktitle = escape(plan.title), description = escape(page.description ~= "" and page.description or plan.description),
+    lang = plan.lang, booktitle = escape(plan.title),
+    description = escape(page.description ~= "" and page.description or plan.description),
     subtitle = index == 1 and escape(plan.subtitle) or nil, cover = index == 1,
     authors = index == 1 and List(plan.authors):map(escape) or nil,
     pagetitle = escape(stringify(page.title)), heading = inline_html(page.title), titleid = page.id,

@@ -120,6 +120,13 @@ def read(root: Path) -> Book:
     for key in NEEDED:
         if key not in values:
             raise BookError(f"'{key}' is missing", CONFIG)
+    pages = tuple(_pages(root, values, lines))
+    sources = {page.source.parts[0] for page in pages}
+    for key in ("project.output-dir", "book.output-file"):
+        name = values.setdefault(key, "_book")
+        # The output folder is replaced as a whole: it must not be, or hold, anything else.
+        if Path(name).name != name or name == ".." or name in sources:
+            raise BookError(f"'{key}: {name}' must be a name of its own", CONFIG, lines[key])
     downloads = values.get("book.downloads", [])
     if downloads not in ([], ["pdf"]):
         raise BookError("only pdf can be downloaded", CONFIG, lines["book.downloads"])
@@ -134,9 +141,9 @@ def read(root: Path) -> Book:
         authors=_names(values.get("book.author", [])),
         description=values.get("book.description", ""),
         lang=values.get("lang", "en"),
-        pages=tuple(_pages(root, values, lines)),
+        pages=pages,
         bibliography=tuple(Path(name) for name in bibliography),
-        output_dir=root / values.get("project.output-dir", "_book"),
+        output_dir=root / values["project.output-dir"],
         output_file=values["book.output-file"],
         pdf="pdf" in downloads,
         toc_depth=values.get("toc-depth", 3),
@@ -226,8 +233,11 @@ def _pages(root: Path, values: dict, lines: dict[str, int]):
             if other := stems.get(path.stem):
                 # Notebooks and their links go by the bare name.
                 raise BookError(
-                    f"{entry} is listed twice" if other == entry
-                    else f"{other} and {entry} have the same name", CONFIG, line
+                    f"{entry} is listed twice"
+                    if other == entry
+                    else f"{other} and {entry} have the same name",
+                    CONFIG,
+                    line,
                 )
             stems[path.stem] = entry
             yield Page(Path(entry), appendix=key == "book.appendices")

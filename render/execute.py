@@ -4,14 +4,16 @@ A run is kept under `.book/cache/` and used again as long as everything that it 
 unchanged, or is again what it was: the chapter's code, the project files that it imported or read,
 the tables that it looked for, the versions of the distributions that it loaded, and the `BOOK_...`
 environment variables that it asked for. The dependencies are not declared but observed: a hook
-inside the kernel records them while the chapter runs. Changing prose re-runs nothing, since text is
-not part of the run.
+inside the kernel records them while the chapter runs (it does not see what compiled code or another
+process opens, so `analysis.sources` announces its tables). Changing prose re-runs nothing, since
+text is not part of the run.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -59,7 +61,8 @@ _sys.addaudithook(_book_hook)
 EPILOGUE = """
 import importlib.metadata as _metadata, json as _json, sysconfig as _sysconfig
 _installed = tuple(
-    _os.path.join(_sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    _os.path.join(_sysconfig.get_path(name), "")
+    for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 _modules = [getattr(module, "__file__", None) for module in list(_sys.modules.values())]
 _owners = _metadata.packages_distributions()
@@ -102,9 +105,7 @@ def execute_book(root: Path) -> tuple[books.Book, list[Run]]:
         return book, execute(book.root, chapters, progress)
 
 
-def execute(
-    root: Path, chapters: Sequence[Chapter], report: Report = lambda *_: None
-) -> list[Run]:
+def execute(root: Path, chapters: Sequence[Chapter], report: Report = lambda *_: None) -> list[Run]:
     """Executes the chapters, at most one a core at a time; reuses runs that are still true.
 
     Args:
@@ -142,13 +143,15 @@ async def _run(root: Path, chapter: Chapter, report: Report) -> Run:
     notebook = to_notebook(chapter)
     client = _Client(notebook, chapter, root, report)
     try:
-        async with client.async_setup_kernel():
+        async with client.kernel():
             await client.evaluate(PROLOGUE)
             for index, cell in enumerate(notebook.cells):
                 await client.run_block(index, cell)
             report(chapter, client.total, client.total, "")
             (observed,) = await client.evaluate(EPILOGUE, ["_book_observed"])
     except DeadKernelError:
+        if asyncio.current_task().cancelling():  # nbclient says the same of an interrupt
+            raise asyncio.CancelledError from None
         raise BookError("the kernel died here (out of memory?)", *client.place) from None
     except CellTimeoutError:
         limit = f"{client.timeout} s (BOOK_CELL_TIMEOUT sets the limit)"
@@ -187,6 +190,20 @@ class _Client(NotebookClient):
         self.chapter, self.report = chapter, report
         self.total = len(chapter.cells)
         self.place: tuple = (chapter.path,)  # file, line and cell of what runs now
+
+    @contextlib.asynccontextmanager
+    async def kernel(self):
+        """A kernel for as long as the context lasts.
+
+        Unlike nbclient's own context it leaves signals alone: an interrupt cancels every chapter.
+        """
+        self.create_kernel_manager()
+        try:
+            await self.async_start_new_kernel()
+            await self.async_start_new_kernel_client()
+            yield
+        finally:
+            await self._async_cleanup_kernel()
 
     async def evaluate(self, code: str, expressions: Sequence[str] = ()) -> list[dict]:
         """Runs code that leaves no trace in the notebook, then evaluates expressions."""
@@ -245,6 +262,12 @@ def _runs(block: Text | Cell) -> bool:
     return bool(block.expressions())
 
 
+def _ran(chapter: Chapter, notebook) -> list[nbformat.NotebookNode]:
+    """The notebook's cells that hold results."""
+    both = zip(chapter.blocks, notebook.cells, strict=True)
+    return [cell for block, cell in both if _runs(block)]
+
+
 def _nothing(data: dict) -> bool:
     if "text/markdown" in data:
         return not data["text/markdown"].strip()
@@ -274,7 +297,7 @@ def _place(root: Path, chapter: Chapter) -> Path:
 def _remembered(root: Path, chapter: Chapter) -> nbformat.NotebookNode | None:
     """The notebook of an earlier run with the chapter's present text, if one still holds."""
     notebook = to_notebook(chapter)
-    ran = [cell for block, cell in zip(chapter.blocks, notebook.cells) if _runs(block)]
+    ran = _ran(chapter, notebook)
     if not ran:
         return notebook
     for place in _place(root, chapter).glob("*"):
@@ -298,7 +321,7 @@ def _remember(root: Path, chapter: Chapter, notebook, observed: dict, started: f
     if any("://" in name or _changed(root / name) > started for name in files):
         return  # a database may change unseen, and what changed meanwhile was not what was read
     manifest = fingerprint(root, observed | {"files": files})
-    ran = [cell for block, cell in zip(chapter.blocks, notebook.cells) if _runs(block)]
+    ran = _ran(chapter, notebook)
     place = _place(root, chapter) / _hash(json.dumps(manifest))
     write_file(place / "run.ipynb", nbformat.writes(new_notebook(cells=ran)).encode())
     write_file(place / "depends.json", json.dumps(manifest, indent=1).encode())
@@ -325,14 +348,18 @@ def _changed(path: Path) -> float:
 
 def _dependencies(root: Path, observed: dict) -> list[str]:
     """Modules that are not installed, and files read from the project or from BOOK_DATA."""
-    outside = [root / name for name in (".venv", ".book", ".git", "_book")]
+    outside = [root / name for name in (".venv", ".book", ".git")]
     data = os.environ.get("BOOK_DATA")
     kept = {Path(name) for name in observed["modules"]}
     for name in observed["read"]:
         path = Path(os.path.abspath(root / name))
-        if "://" not in name and path.suffix != ".pyc" and (
-            (path.is_relative_to(root) and not any(path.is_relative_to(o) for o in outside))
-            or (data and path.is_relative_to(os.path.abspath(root / data)))
+        if (
+            "://" not in name
+            and path.suffix != ".pyc"
+            and (
+                (path.is_relative_to(root) and not any(path.is_relative_to(o) for o in outside))
+                or (data and path.is_relative_to(os.path.abspath(root / data)))
+            )
         ):
             kept.add(path)
     urls = [name for name in observed["read"] if "://" in name]

@@ -75,9 +75,7 @@ def inline_value(data: dict) -> str:
     return escape(value if isinstance(value, str) else text)
 
 
-def _cell(
-    run: Run, block: Cell, cell, images: dict, folder: str, echo: bool, warning: bool
-) -> str:
+def _cell(run: Run, block: Cell, cell, images: dict, folder: str, echo: bool, warning: bool) -> str:
     options = block.options
     if not options.get("include", True):
         return ""
@@ -99,7 +97,7 @@ def _cell(
         if output.output_type == "execute_result" and _is_handle(output.data, cell.outputs):
             continue
         if stream:
-            kind, body = stream, _fenced(ANSI.sub("", output.text))
+            kind, body = stream, _verbatim(ANSI.sub("", output.text))
             if show == "asis" and stream == "stdout":
                 body = output.text
         else:
@@ -130,7 +128,9 @@ def _shown(run: Run, block: Cell, data: dict, name: str, images: dict) -> tuple[
     for mime, extension in IMAGES.items():
         if mime in data:
             path = f"{name}.{extension}"
-            images[path] = data[mime].encode() if extension == "svg" else base64.b64decode(data[mime])
+            images[path] = (
+                data[mime].encode() if extension == "svg" else base64.b64decode(data[mime])
+            )
             return "display", _figure(block, path)
     if set(data) != {"text/plain"}:
         raise BookError(
@@ -140,7 +140,7 @@ def _shown(run: Run, block: Cell, data: dict, name: str, images: dict) -> tuple[
             block.line,
             run.chapter.name(block),
         )
-    return "display", _fenced(data["text/plain"])
+    return "display", _verbatim(data["text/plain"])
 
 
 def _figure(block: Cell, path: str) -> str:
@@ -155,6 +155,11 @@ def _figure(block: Cell, path: str) -> str:
 
 def _div(attributes: str, body: str) -> str:
     return f"::: {{{attributes}}}\n{body.rstrip()}\n:::\n"
+
+
+def _verbatim(text: str) -> str:
+    # Quarto would run a shortcode that data brings, and show what `{{< env PASSWORD >}}` gives.
+    return _fenced(text, ' {shortcodes="false"}' if "{{<" in text else "")
 
 
 def _fenced(text: str, attributes: str = "") -> str:

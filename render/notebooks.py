@@ -89,7 +89,9 @@ def _compared(cell) -> tuple:
         (
             output.output_type,
             output.get("text"),
-            sorted((mime, mime in IMAGES or value) for mime, value in output.get("data", {}).items()),
+            sorted(
+                (mime, mime in IMAGES or value) for mime, value in output.get("data", {}).items()
+            ),
         )
         for output in cell.get("outputs", [])
     ]

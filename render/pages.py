@@ -99,7 +99,9 @@ def _pdf_name(book: Book) -> str:
 def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
     work.mkdir()
     pages = []
-    for number, (page, chapter, text) in enumerate(zip(book.pages, chapters, rendered, strict=True)):
+    for number, (page, chapter, text) in enumerate(
+        zip(book.pages, chapters, rendered, strict=True)
+    ):
         markdown = work / f"{number}.md"
         markdown.write_text(text.text, encoding="utf-8")
         notebook = path_of(page.source)
@@ -152,7 +154,9 @@ def _pandoc_problem(book: Book, stderr: str) -> BookError | None:
     """What book.lua stopped at, or the first warning: Pandoc guessed where it should not."""
     if match := re.search(r"^BOOK-ERROR (.*)$", stderr, re.M):
         told = json.loads(match[1])
-        return BookError(told["message"], told["file"], _line_of(book, told["file"], told["needle"]))
+        return BookError(
+            told["message"], told["file"], _line_of(book, told["file"], told["needle"])
+        )
     if match := re.search(r"^BOOK-PAGE (.*)\n\[WARNING\] (.*(?:\n .*)*)", stderr, re.M):
         math = re.search(r"^Could not convert TeX math (.*), rendering", match[2])
         return BookError(match[2], match[1], _line_of(book, match[1], math[1] if math else ""))

@@ -15,10 +15,10 @@ class Progress:
     def __init__(self) -> None:
         self.console = Console(stderr=True)
         self.bars = RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[cell]}"),
+            TextColumn("{task.fields[cell]}", markup=False),
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
@@ -39,5 +39,7 @@ class Progress:
         if name not in self.tasks:
             self.tasks[name] = self.bars.add_task(name, total=total, cell=cell)
             if not self.console.is_terminal:
-                self.console.print(f"executing {name} ({total} cells)", highlight=False)
+                self.console.print(
+                    f"executing {name} ({total} cells)", highlight=False, markup=False
+                )
         self.bars.update(self.tasks[name], completed=done, cell=cell)

@@ -192,6 +192,8 @@ def _check_line(path: Path, line: str, number: int) -> None:
 def _cell(path: Path, body: list[str], line: int) -> Cell:
     count = next((i for i, text in enumerate(body) if not text.startswith("#|")), len(body))
     head = [text[2:].removeprefix(" ") for text in body[:count]]
+    for number, text in enumerate(head, line + 1):
+        _check_line(path, text, number)
     options = _yaml(path, head, line + 1)
     cell = Cell("\n".join(body), line, options)
     for key, value in options.items():

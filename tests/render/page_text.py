@@ -195,7 +195,9 @@ def _kind(block: Tag | None) -> tuple[str, ...]:
 
 def _callout(title: Tag) -> tuple[str, str, str]:
     box = title.find_parent(class_="callout")
-    kind = next(c for c in box["class"] if re.fullmatch("callout-(note|tip|warning|important|caution)", c))
+    kind = next(
+        c for c in box["class"] if re.fullmatch("callout-(note|tip|warning|important|caution)", c)
+    )
     toggle = box.select_one("[data-bs-toggle]")
     if box.name == "details":
         fold = "open" if box.has_attr("open") else "closed"
@@ -207,21 +209,21 @@ def _callout(title: Tag) -> tuple[str, str, str]:
 
 
 def differences(ours: dict[str, PageText], quartos: dict[str, PageText]) -> list[str]:
-    """Where two sites say different things, a line each."""
+    """Where two sites say different things: the place, what we say, what Quarto says."""
     found = [f"{name}: only in one of the sites" for name in sorted(ours.keys() ^ quartos.keys())]
     for name in sorted(ours.keys() & quartos.keys()):
         for part in ("items", "links", "contents"):
             left, right = getattr(ours[name], part), getattr(quartos[name], part)
             if part == "items":
                 left, right = _without_repeated_alt(left, right)
+            # Where they part, or where the shorter one ends.
             if left != right:
                 at = next(
-                    (i for i, (a, b) in enumerate(zip(left, right)) if a != b),
+                    (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b),
                     min(len(left), len(right)),
                 )
-                found.append(
-                    f"{name}, {part} {at}:\n  ours:   {left[at:at + 2]}\n  Quarto: {right[at:at + 2]}"
-                )
+                here = slice(at, at + 2)
+                found.append(f"{name}, {part} {at}:\n  {left[here]}\n  {right[here]}")
     return found
 
 

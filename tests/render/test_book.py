@@ -32,6 +32,10 @@ CHANGES = {  # what -> (text in the tiny book's _quarto.yml, what replaces it, r
                    "first chapter must be index.qmd"),
     "bibliography missing": ("references.bib", "none.bib", "no such file: none.bib"),
     "download": ("downloads: [pdf]", "downloads: [pdf, epub]", "only pdf"),
+    "output over the project": ("output-dir: _book", "output-dir: .", "must be a name of its own"),
+    "output outside": ("output-dir: _book", "output-dir: ../site", "must be a name of its own"),
+    "output over the chapters": ("output-dir: _book", "output-dir: chapters", "name of its own"),
+    "PDF outside": ("output-file: tiny-book", "output-file: ../tiny", "must be a name of its own"),
     "key twice": ("toc: true", "toc: true\ntoc: true", "'toc' stands here twice"),
 }  # fmt: skip
 
@@ -51,12 +55,12 @@ def test_refused_with_line_and_reason(tmp_path, old, new, reason):
 @pytest.mark.parametrize("text", ["", "- a\n", "just text\n"])
 def test_not_a_mapping(tmp_path, text):
     tiny_book.write(tmp_path, **{"_quarto.yml": text})
-    with pytest.raises(BookError, match="_quarto.yml:1: expected 'name: value'"):
+    with pytest.raises(BookError, match=r"_quarto\.yml:1: expected 'name: value'"):
         books.read(tmp_path)
 
 
 def test_not_utf8_and_missing(tmp_path):
-    with pytest.raises(BookError, match="_quarto.yml: cannot be read"):
+    with pytest.raises(BookError, match=r"_quarto\.yml: cannot be read"):
         books.read(tmp_path)
     (tmp_path / "_quarto.yml").write_bytes(b"lang: \xff\n")
     with pytest.raises(BookError, match="not UTF-8"):
@@ -66,7 +70,9 @@ def test_not_utf8_and_missing(tmp_path):
 @pytest.mark.parametrize("key", books.NEEDED)
 def test_what_must_be_said(tmp_path, key):
     name = key.rpartition(".")[2]
-    kept = [line for line in tiny_book.CONFIG.split("\n") if not line.strip().startswith(f"{name}:")]
+    kept = [
+        line for line in tiny_book.CONFIG.split("\n") if not line.strip().startswith(f"{name}:")
+    ]
     if name == "chapters":
         kept = [line for line in kept if not line.startswith("    - ") or "proofs" in line]
     tiny_book.write(tmp_path, **{"_quarto.yml": "\n".join(kept)})

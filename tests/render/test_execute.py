@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import minimal
+from tiny_book import minimal
 
 from render import execute, markdown, qmd
 from render.errors import BookError
-
-pytestmark = pytest.mark.xdist_group("render-execute")
 
 
 def test_inline_code_is_evaluated_at_its_place(run_chapter):
@@ -57,7 +58,11 @@ MODULE = "def fail(x):\n    raise ValueError(f'got {x}')\n"
 def test_failure_names_its_place(run_chapter, text, line, cell, reason):
     with pytest.raises(BookError, match=re.escape(reason)) as caught:
         run_chapter(text, **{"module.py": MODULE})
-    assert (str(caught.value.file), caught.value.line, caught.value.cell) == ("index.qmd", line, cell)
+    assert (str(caught.value.file), caught.value.line, caught.value.cell) == (
+        "index.qmd",
+        line,
+        cell,
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,8 +91,9 @@ def test_an_unusable_limit_is_refused(run_chapter, monkeypatch, value):
 
 def test_a_failure_stops_the_chapter_beside_it(tmp_path):
     """The other chapter's kernel is gone before the error is reported."""
-    slow = f"import os, pathlib, time\npathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
-    bad = f"import pathlib, time\nwhile not pathlib.Path({str(tmp_path / 'pid')!r}).exists():\n    time.sleep(.05)\n1 / 0\n"
+    file = f"import os, pathlib, time\nfile = pathlib.Path({str(tmp_path / 'pid')!r})\n"
+    slow = f"{file}file.write_text(str(os.getpid()))\n"
+    bad = f"{file}while not file.exists():\n    time.sleep(.05)\n1 / 0\n"
     root = minimal(
         tmp_path / "book",
         **{
@@ -97,12 +103,32 @@ def test_a_failure_stops_the_chapter_beside_it(tmp_path):
     )
     chapters = [qmd.read(root, Path(name)) for name in ("slow.qmd", "bad.qmd")]
     started = time.monotonic()
-    with pytest.raises(BookError, match="bad.qmd:5.*ZeroDivisionError"):
+    with pytest.raises(BookError, match=r"bad\.qmd:6.*ZeroDivisionError"):
         execute.execute(root, chapters)
     assert time.monotonic() - started < 30
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert not list((root / ".book").rglob("run.ipynb"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of another kind")
+def test_an_interrupt_ends_the_build_and_its_kernels(tmp_path):
+    pid = tmp_path / "pid"
+    code = f"import os, pathlib\npathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\n"
+    cell = f"```{{python}}\n{code}import time\ntime.sleep(60)\n```\n"
+    root = minimal(tmp_path / "book", **{"index.qmd": f"# A\n\n{cell}"})
+    command = [sys.executable, "-m", "render", "--root", str(root), "book", "--engine", "embedded"]
+    build = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (pid.exists() and pid.read_text()):
+        time.sleep(0.05)
+        assert build.poll() is None
+    build.send_signal(signal.SIGINT)
+    said = build.communicate(timeout=30)[1]
+    assert build.returncode == 130
+    assert said.splitlines()[-1] == "Stopped."
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 def test_options_decide_what_is_shown(run_chapter):
@@ -153,11 +179,16 @@ for i in range(3): print(i, flush=True)
 print("\\x1b[31mred\\x1b[0m ``` ````")
 ```
 
+```{python}
+#| echo: false
+print("{{< env HOME >}}")
+```
+
 Same: `{python} object.__name__`.
 """
     )
     by_cell = re.split(r"^::: \{.cell\}$", markdown.render(run).text, flags=re.M)[1:]
-    shown, bare, not_run, silent, raw, warned, hushed, streams = by_cell
+    shown, bare, not_run, silent, raw, warned, hushed, streams, shortcode = by_cell
     assert ".cell-code" in shown and "```\nshown\n```" in shown
     assert ".cell-code" not in bare and "without code" in bare
     assert 'print("not run")' in not_run and ".cell-output" not in not_run
@@ -166,6 +197,7 @@ Same: `{python} object.__name__`.
     assert ".cell-output-stderr}\n```\nf.py:1: UserWarning: one" in warned
     assert "after" in hushed and "UserWarning: two" not in hushed
     assert "`````\n0\n1\n2\nred ``` ````\n`````" in streams  # one output, no colour, a longer fence
+    assert '``` {shortcodes="false"}\n{{< env HOME >}}\n```' in shortcode
     assert "left out" not in "".join(by_cell)
 
     quiet = markdown.render(run, echo=False, warning=False).text
@@ -176,14 +208,19 @@ class Shown:
     """Cells whose outputs only some formats can show."""
 
     ONLY_HTML = "from IPython.display import HTML\nHTML('<b>x</b>')"
-    JPEG = "from IPython.display import display\ndisplay({'image/jpeg': 'AA==', 'text/plain': 'x'}, raw=True)"
+    JPEG = (
+        "from IPython.display import display\n"
+        "display({'image/jpeg': 'AA==', 'text/plain': 'x'}, raw=True)"
+    )
     LATEX = "from IPython.display import Math\nMath('x')"
 
 
 @pytest.mark.parametrize("code", [Shown.ONLY_HTML, Shown.JPEG, Shown.LATEX])
 def test_an_output_for_one_format_only_is_refused(run_chapter, code):
     run = run_chapter(f"\n```{{python}}\n#| label: it\n{code}\n```\n")
-    with pytest.raises(BookError, match="index.qmd:2: cell 'it': this output exists only as") as caught:
+    with pytest.raises(
+        BookError, match=r"index\.qmd:2: cell 'it': this output exists only as"
+    ) as caught:
         markdown.render(run)
     assert caught.value.line == 2
 
@@ -205,8 +242,14 @@ def test_progress_is_told_by_chapter_and_cell(tmp_path):
     minimal(tmp_path, **{"index.qmd": "```{python}\n#| label: a\n1\n```\n\n```{python}\n2\n```\n"})
     told = []
     chapter = qmd.read(tmp_path, Path("index.qmd"))
-    execute.execute(tmp_path, [chapter], lambda chapter, *rest: told.append((chapter.path.name, *rest)))
-    assert told == [("index.qmd", 0, 2, "a"), ("index.qmd", 1, 2, "cell-2"), ("index.qmd", 2, 2, "")]
+    execute.execute(
+        tmp_path, [chapter], lambda chapter, *rest: told.append((chapter.path.name, *rest))
+    )
+    assert told == [
+        ("index.qmd", 0, 2, "a"),
+        ("index.qmd", 1, 2, "cell-2"),
+        ("index.qmd", 2, 2, ""),
+    ]
 
 
 def test_the_working_directory_is_the_project(run_chapter, tmp_path):

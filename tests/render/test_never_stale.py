@@ -12,11 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import build, minimal
+from tiny_book import build, minimal
 
 from render import execute
-
-pytestmark = pytest.mark.xdist_group("render-stale")
 
 MARK = "open({log!r}, 'a').write({name!r} + '\\n')"
 TABLES = """\
@@ -77,7 +75,9 @@ class Project:
         """Sets the version of a distribution that plain.qmd imports."""
         info = self.library / "installed-0.dist-info"
         info.mkdir(exist_ok=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: installed\nVersion: {version}\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: installed\nVersion: {version}\n"
+        )
         (info / "top_level.txt").write_text("installed\n")
         (info / "RECORD").write_text("installed.py,,\n")
 
@@ -140,7 +140,7 @@ def test_prose_between_two_cells_executes_nothing(built):
 
 CHANGES = {
     "code": ("plain.qmd", "1 + 1", "1 + 2", ["plain"], "plain", "Two: 3"),
-    "an inline expression": ("plain.qmd", "} total`", "} total * 5`", ["plain"], "plain", "Two: 10"),
+    "inline code": ("plain.qmd", "} total`", "} total * 5`", ["plain"], "plain", "Two: 10"),
     "a table": ("data/rows.csv", "b\n", "b\nc\n", ["tables"], "tables", "Rows: 3"),
     "a module": ("near.py", "import far", "import far\nfar.X = 8", ["tables"], "tables", "far 8"),
     "a module's module": ("far.py", "7", "9", ["tables"], "tables", "far 9"),
@@ -149,7 +149,9 @@ CHANGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("file", "old", "new", "executed", "page", "text"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(
+    ("file", "old", "new", "executed", "page", "text"), CHANGES.values(), ids=CHANGES
+)
 def test_a_change_executes_what_depends_on_it(built, file, old, new, executed, page, text):
     built.replace(file, old, new)
     assert built.build() == executed
@@ -211,7 +213,16 @@ def test_two_builds_at_once_end_well(built):
     """Both find everything out of date, execute, and swap their result in."""
     built.replace("far.py", "7", "11")
     built.replace("plain.qmd", "1 + 1", "1 + 3")
-    command = [sys.executable, "-m", "render", "--root", str(built.root), "book", "--engine", "embedded"]
+    command = [
+        sys.executable,
+        "-m",
+        "render",
+        "--root",
+        str(built.root),
+        "book",
+        "--engine",
+        "embedded",
+    ]
     both = [subprocess.Popen([*command, "--html"], stderr=subprocess.PIPE, text=True) for _ in "ab"]
     said = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said

@@ -12,15 +12,13 @@ import pytest
 import site_check
 import tiny_book
 from bs4 import BeautifulSoup
-from conftest import build, minimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_text import PageText, read_site, squeeze
+from tiny_book import build, minimal
 
 from analysis.report.text import escape
 from render import pages
-
-pytestmark = pytest.mark.xdist_group("render-pages")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +75,9 @@ def test_the_checker_finds_what_is_broken(tmp_path):
 
 def test_no_style_or_script_loads_from_elsewhere(site):
     for path in [*site.rglob("*.css"), *site.rglob("*.js"), *site.rglob("*.svg")]:
-        loads = re.findall(r"(?:url\(|@import|import\(|fetch\()\s*['\"]?(https?:)?//", path.read_text())
+        loads = re.findall(
+            r"(?:url\(|@import|import\(|fetch\()\s*['\"]?(https?:)?//", path.read_text()
+        )
         assert not loads, path
 
 
@@ -159,7 +159,9 @@ def test_citations_and_the_list_of_what_is_cited(said):
     listed = of_kind(first, "reference")
     assert [item[1] for item in listed] == ["ref-mann1947", "ref-welch1947"]
     assert "“On a Test of Whether" in listed[0][2]
-    assert [item[1] for item in of_kind(said["chapters/second.html"], "reference")] == ["ref-welch1947"]
+    assert [item[1] for item in of_kind(said["chapters/second.html"], "reference")] == [
+        "ref-welch1947"
+    ]
     assert not of_kind(said["index.html"], "reference")
 
 
@@ -169,8 +171,8 @@ def test_citations_and_the_list_of_what_is_cited(said):
 def test_footnotes_lead_there_and_back(site):
     page = soup(site, "chapters/first.html")
     notes = page.select('[role="doc-endnotes"] li')
-    assert [squeeze(note.get_text()).startswith(text) for note, text in
-            zip(notes, ["The first note, with", "The second note."])] == [True, True]  # fmt: skip
+    texts = [squeeze(note.get_text()) for note in notes]
+    assert [text.split(" ")[:2] for text in texts] == [["The", "first"], ["The", "second"]]
     for number, note in enumerate(notes, 1):
         call = page.find(id=f"fnref{number}")
         assert call["href"] == f"#{note['id']}"
@@ -227,7 +229,9 @@ def test_titles_with_special_characters_and_markup(site):
     assert page.select_one("h1 em").get_text() == "tea"
     assert page.select_one("h1 code").get_text() == "raise"
     beside = soup(site, "chapters/second.html").select_one('nav a[href$="chapters/first.html"]')
-    assert beside.em.get_text() == "tea" and beside.find("math") and "& “2 < 3”" in beside.get_text()
+    assert (
+        beside.em.get_text() == "tea" and beside.find("math") and "& “2 < 3”" in beside.get_text()
+    )
     meta = soup(site, "index.html").find("meta", attrs={"name": "description"})
     assert meta["content"] == "Two “small” chapters."
 
@@ -241,7 +245,7 @@ def test_contents_of_a_page_go_three_levels_deep(said):
 # --- what data may not do --------------------------------------------------------------------
 
 HOSTILE: list[str] = []
-exec(tiny_book.HELPER.replace("import deeper", ""), hostile := {})  # noqa: S102
+exec(tiny_book.HELPER.replace("import deeper", ""), hostile := {})
 HOSTILE = hostile["HOSTILE"]
 
 
@@ -253,7 +257,9 @@ def test_hostile_values_are_plain_text_in_a_table(site):
 
 
 def test_hostile_values_are_plain_text_in_a_sentence(said):
-    (sentence,) = [item[1] for item in of_kind(said["chapters/second.html"], "p") if "Inline:" in item[1]]
+    (sentence,) = [
+        item[1] for item in of_kind(said["chapters/second.html"], "p") if "Inline:" in item[1]
+    ]
     assert sentence == f"Inline: {', '.join(HOSTILE[:-1])} and {HOSTILE[-1]}."
 
 
@@ -263,7 +269,9 @@ def test_hostile_values_are_plain_text_in_the_pdf(pdf_text):
         assert f"{value} {number}" in flat
 
 
-VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)
+VALUES = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12
+)
 
 
 @settings(max_examples=5, deadline=None)
@@ -308,7 +316,7 @@ def test_the_search_finds_the_words_of_every_section(index):
         (f"{first}#sec-deep", ["1,200", "x 1 y 2", "What it means", "Hidden body",
                                "The second note", "nested again", "A quotation", "Table 1.2"]),
         (f"{first}#second-section-again", ["The answer", "Term Definition of it", "End."]),
-        ("chapters/second.html#sec-nested", ["<script>alert(1)</script> 0 a|b 1", "Figure 2.1: Another"]),
+        ("chapters/second.html#sec-nested", ["<script>alert(1)</script> 0 a|b 1", "Figure 2.1"]),
     ]:  # fmt: skip
         assert all(word in text[href] for word in words), (href, text[href])
     assert not any("drawing" in value for value in text.values()), "code is not searched"
@@ -335,8 +343,22 @@ def test_the_pdf_says_what_the_site_says(pdf_text, said):
 
 
 def test_a_short_table_stays_with_its_caption(pdf_text):
-    (page,) = [page for page in pdf_text.split("\f") if "Table 1.1" in page and "emphasis" in page]
+    (page,) = [page for page in pdf_text.split("\f") if "Table 1.1: A" in page]
     assert re.search(r"x\s+1\s.*y\s+2\s.*z\s+1,200", page, re.S)
+
+
+def test_no_row_of_a_long_table_is_lost(tmp_path):
+    if not shutil.which("pdftotext"):
+        pytest.skip("pdftotext is not on PATH")
+    rows = "".join(f"| cell{i} |\n" for i in range(100))
+    tables = f"| a |\n|---|\n{rows}\n: Long {{#tbl-long}}\n\n| b |\n|---|\n{rows}"
+    minimal(tmp_path, **{"index.qmd": f"# A\n\n{tables}"})
+    config = tmp_path / "_quarto.yml"
+    config.write_text(config.read_text().replace("\nbook:", "\nbook:\n  downloads: [pdf]"))
+    assert build(tmp_path) == 0
+    command = ["pdftotext", str(tmp_path / "_book" / "minimal.pdf"), "-"]
+    text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert sorted(re.findall(r"cell\d+", text)) == sorted(2 * [f"cell{i}" for i in range(100)])
 
 
 # --- refusals --------------------------------------------------------------------------------
@@ -358,8 +380,9 @@ REFUSED = {
     "code with a file name": ('``` {.python filename="x.py"}\nx\n```\n', 1, "'filename'"),
     "listing": ("``` {#lst-x .python}\nx\n```\n", 1, "an id on a code block"),
     "heading's class": ("## A {.scrollable}\n", 1, "heading class '.scrollable'"),
-    "heading in a div": ("::: {.answer}\nx\n:::\n\n::: {.answer}\n## Inside\n:::\n", 6, "heading inside"),
-    "link's attribute": ('[a](https://example.org){target="_blank"}\n', 1, "link attribute 'target'"),
+    "heading in a div": ("x\n\n::: {.answer}\n## Inside\n:::\n", 4, "heading inside"),
+    "heading in a quotation": ("> ## Inside\n", 1, "heading inside"),
+    "link's attribute": ("[a](https://a.org){target=x}\n", 1, "link attribute 'target'"),
     "table's attribute": (f'{TABLE}: C {{#tbl-x tbl-colwidths="[1]"}}\n', 5, "'tbl-colwidths'"),
     "image": ("![A](a.png)\n", 1, "an image from a file"),
     "image in a line": ("x ![A](a.png) y\n", 1, "an image from a file"),
@@ -381,14 +404,14 @@ REFUSED = {
     "reference with a citation": ("[@sec-here; @welch1947]\n", 1, "a reference and a citation"),
     "reference with a page": ("[@sec-here, p. 3]\n", 1, "drops text that follows"),
     "label in two chapters": ("See @sec-x.\n\n## A {#sec-start}\n", 3, "already used in index.qmd"),
-    "label twice": ("## A {#sec-a}\n\n## B {#sec-a}\n", 3, "label 'sec-a' is already used in c.qmd"),
+    "label twice": ("## A {#sec-a}\n\n## B {#sec-a}\n", 3, "already used in c.qmd"),
     "link to no chapter": ("[a](none.qmd)\n", 1, "no chapter none.qmd"),
     "link to no section": ("[a](other.qmd#none)\n", 1, "nothing in other.qmd has the id 'none'"),
     "link to no anchor": ("[a](#none)\n", 1, "nothing in c.qmd has the id 'none'"),
     "link to a file": ("[a](data/x.csv)\n", 1, "no chapter data/x.csv"),
     "id of the page's own": ("## Main\n", 1, "the id 'main'"),
 }  # fmt: skip
-OTHER = f"# Other {{#sec-other}}\n\n$$ a $$ {{#eq-a}}\n\n{TABLE}: C {{#tbl-other}}\n\n## Fine {{#sec-fine}}\n"
+OTHER = f"# Other {{#sec-other}}\n\n$$ a $$ {{#eq-a}}\n\n{TABLE}\n\n## Fine {{#sec-fine}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -428,9 +451,18 @@ def test_refused_and_the_last_book_untouched(kept, capsys, text, line, reason):
 
 
 def test_a_cell_for_a_table_that_shows_none(tmp_path, capsys):
-    minimal(tmp_path, **{"index.qmd": '# A\n\n```{python}\n#| label: tbl-x\n#| tbl-cap: C\n1\n```\n'})
+    minimal(
+        tmp_path, **{"index.qmd": "# A\n\n```{python}\n#| label: tbl-x\n#| tbl-cap: C\n1\n```\n"}
+    )
     assert build(tmp_path, "--html") == 1
     assert "index.qmd:4: the cell 'tbl-x' shows no table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("title", ["A @welch1947", "A^[note]"])
+def test_a_title_that_cites(tmp_path, capsys, title):
+    minimal(tmp_path, **{"index.qmd": f"text\n\n# {title}\n"})
+    assert build(tmp_path, "--html") == 1
+    assert "in a chapter's title" in capsys.readouterr().err
 
 
 def test_no_title(tmp_path, capsys):

@@ -1,8 +1,10 @@
-"""A small book with everything that the real one may use, written into a temporary folder."""
+"""Throw-away books: a small one with everything that the real one may use, and bare ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from render.__main__ import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -260,7 +262,8 @@ It has `{python} len(rows)` rows. Back to @sec-first, @sec-deep and [-@sec-deep]
 ```{python}
 #| label: tbl-hostile
 #| tbl-cap: "Hostile values."
-Markdown(tables.table(pd.DataFrame({"value": helper.HOSTILE, "<b>n</b>|$": range(len(helper.HOSTILE))})))
+columns = {"value": helper.HOSTILE, "<b>n</b>|$": range(len(helper.HOSTILE))}
+Markdown(tables.table(pd.DataFrame(columns)))
 ```
 
 Inline: `{python} text.listing(text.escape(v) for v in helper.HOSTILE)`.
@@ -393,3 +396,36 @@ def write(root: Path, **changed: str | None) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
     return root
+
+
+MINIMAL = """\
+project:
+  type: book
+  execute-dir: project
+book:
+  title: Minimal
+  output-file: minimal
+  chapters: [index.qmd{more}]
+number-sections: true
+toc: true
+format:
+  html:
+    html-math-method: mathml
+    code-fold: true
+"""
+
+
+def minimal(root: Path, *chapters: str, **files: str) -> Path:
+    """Writes a book of bare files; `chapters` come after index.qmd."""
+    more = "".join(f", {name}" for name in chapters)
+    contents = {"_quarto.yml": MINIMAL.format(more=more), "index.qmd": "# Start\n"} | files
+    for name, content in contents.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return root
+
+
+def build(root: Path, *options: str) -> int:
+    """`python -m render book` with the embedded renderer; the exit code."""
+    return main(["--root", str(root), "book", "--engine", "embedded", *options])
