@@ -55,7 +55,6 @@ class Group:
         summary: Description of `minutes`.
         raw_summary: Description of `raw`.
         t_interval: 95% t interval of the mean of `minutes`.
-        bca_interval: 95% bootstrap BCa interval of the same mean.
     """
 
     plan: str
@@ -66,7 +65,6 @@ class Group:
     summary: Description
     raw_summary: Description
     t_interval: Interval
-    bca_interval: Interval
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,6 @@ class Comparison:
         brown_forsythe: Equality of the spreads, without that assumption.
         welch: The test of the means that the study's question asks for.
         student: The same with pooled variances, to show what the choice costs.
-        permutation: The same difference of means against random relabelling.
         mann_whitney: Whether one group tends to watch more (ranks, untouched by outliers).
         means: Mean minutes of the two groups.
         medians: Median minutes of the two groups.
@@ -93,7 +90,6 @@ class Comparison:
     brown_forsythe: TestResult
     welch: TestResult
     student: TestResult
-    permutation: TestResult
     mann_whitney: TestResult
     means: tuple[float, float]
     medians: tuple[float, float]
@@ -176,8 +172,19 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class Study:
-    """The whole study; every number of the chapter is in here."""
+class Headline:
+    """What the front page tells: the answers, without the parts that take long to compute.
+
+    Attributes:
+        origin: Where the tables are, for people.
+        fallback: Whether they are the shipped ones because the place named has none.
+        shipped: Whether they are the shipped ones.
+        registered: Students in the table.
+        groups: The four groups of students, by plan and quarter.
+        comparisons: First against second quarter, by plan.
+        countries: Two countries in the free plan.
+        turnover: Who left, stayed and came, by plan.
+    """
 
     origin: str
     fallback: bool
@@ -186,13 +193,37 @@ class Study:
     groups: Mapping[tuple[str, str], Group]
     comparisons: Mapping[str, Comparison]
     countries: Comparison
-    family: pd.DataFrame
     turnover: Mapping[str, Turnover]
+
+
+@dataclass(frozen=True)
+class Study(Headline):
+    """The whole study; every number of the chapter is in here.
+
+    Attributes:
+        bca: 95% bootstrap BCa interval of each group's mean, beside its t interval.
+        permutations: The difference of means against random relabelling, by plan.
+        family: The three tests of the study's questions with Holm's correction.
+        pairs: Students of both quarters, by plan.
+        low_pairs: Those of them with a low first quarter.
+        mirror_pairs: Those of them with a low second quarter.
+        sensitivity: The increase under other outlier rules; see `sensitivity`.
+        experiments: What a randomised experiment would need, by plan.
+    """
+
+    bca: Mapping[tuple[str, str], Interval]
+    permutations: Mapping[str, TestResult]
+    family: pd.DataFrame
     pairs: Mapping[str, Pairs]
     low_pairs: Mapping[str, Pairs]
     mirror_pairs: Mapping[str, Pairs]
     sensitivity: pd.DataFrame
     experiments: Mapping[str, Experiment]
+
+
+def headline(tables: Tables) -> Headline:
+    """Answers the study's questions; see `analyse`."""
+    return Headline(**_headline(tables, load(tables)))
 
 
 def analyse(tables: Tables) -> Study:
@@ -205,27 +236,37 @@ def analyse(tables: Tables) -> Study:
         TooFewStudents: a plan and quarter has under three students, or no spread of minutes.
     """
     students = load(tables)
-    groups = {key: group(students, *key) for key in product(PLANS, QUARTERS)}
-    comparisons = {plan: compare_quarters(groups, plan) for plan in PLANS}
-    countries = compare_countries(students, groups["free", QUARTERS[1]])
+    answers = _headline(tables, students)
+    groups, comparisons = answers["groups"], answers["comparisons"]
+    questions = (*comparisons.values(), answers["countries"])
     return Study(
-        origin=tables.origin,
-        fallback=tables.fallback,
-        shipped=tables.shipped,
-        registered=len(students),
-        groups=groups,
-        comparisons=comparisons,
-        countries=countries,
-        family=multiplicity.adjust(
-            {c.name: c.welch for c in (*comparisons.values(), countries)}, alpha=ALPHA
-        ),
-        turnover={plan: turnover(students, plan) for plan in PLANS},
+        **answers,
+        bca={
+            key: intervals.mean_bootstrap(g.minutes, resamples=RESAMPLES, seed=SEED)
+            for key, g in groups.items()
+        },
+        permutations={plan: permutation(groups, plan) for plan in PLANS},
+        family=multiplicity.adjust({c.name: c.welch for c in questions}, alpha=ALPHA),
         pairs={plan: pairs(students, plan) for plan in PLANS},
         low_pairs={plan: low_pairs(students, plan) for plan in PLANS},
         mirror_pairs={plan: low_pairs(students, plan, mirror=True) for plan in PLANS},
         sensitivity=sensitivity(groups),
         experiments={plan: experiment(groups, students, plan) for plan in PLANS},
     )
+
+
+def _headline(tables: Tables, students: pd.DataFrame) -> dict:
+    groups = {key: group(students, *key) for key in product(PLANS, QUARTERS)}
+    return {
+        "origin": tables.origin,
+        "fallback": tables.fallback,
+        "shipped": tables.shipped,
+        "registered": len(students),
+        "groups": groups,
+        "comparisons": {plan: compare_quarters(groups, plan) for plan in PLANS},
+        "countries": compare_countries(students, groups["free", QUARTERS[1]]),
+        "turnover": {plan: turnover(students, plan) for plan in PLANS},
+    }
 
 
 def load(tables: Tables) -> pd.DataFrame:
@@ -257,7 +298,6 @@ def group(students: pd.DataFrame, plan: str, quarter: str) -> Group:
         summary=descriptive.describe(trimmed.kept),
         raw_summary=descriptive.describe(raw),
         t_interval=intervals.mean_t(trimmed.kept),
-        bca_interval=intervals.mean_bootstrap(trimmed.kept, resamples=RESAMPLES, seed=SEED),
     )
 
 
@@ -273,9 +313,6 @@ def compare(
         brown_forsythe=two_sample.brown_forsythe(a, b, alpha=ALPHA),
         welch=two_sample.welch(a, b, alternative=alternative, alpha=ALPHA),
         student=two_sample.student(a, b, alternative=alternative, alpha=ALPHA),
-        permutation=two_sample.permutation(
-            a, b, alternative=alternative, alpha=ALPHA, resamples=RESAMPLES, seed=SEED
-        ),
         mann_whitney=two_sample.mann_whitney(a, b, alternative=alternative, alpha=ALPHA),
         means=(float(np.mean(a)), float(np.mean(b))),
         medians=(float(np.median(a)), float(np.median(b))),
@@ -287,6 +324,14 @@ def compare_quarters(groups: Mapping[tuple[str, str], Group], plan: str) -> Comp
     """First against second quarter of a plan; left-tailed, since an increase is expected."""
     a, b = (groups[plan, quarter] for quarter in QUARTERS)
     return compare(f"{plan.capitalize()} plan", QUARTERS, a.minutes, b.minutes, "less")
+
+
+def permutation(groups: Mapping[tuple[str, str], Group], plan: str) -> TestResult:
+    """The increase of a plan's mean against random relabelling of its students."""
+    a, b = (groups[plan, quarter].minutes for quarter in QUARTERS)
+    return two_sample.permutation(
+        a, b, alternative="less", alpha=ALPHA, resamples=RESAMPLES, seed=SEED
+    )
 
 
 def compare_countries(students: pd.DataFrame, free: Group) -> Comparison:

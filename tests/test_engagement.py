@@ -125,7 +125,7 @@ def test_hours_give_the_same_tests_and_scaled_estimates(small):
     scaled = engagement.analyse(tables(hours))
     for plan in engagement.PLANS:
         a, b = small.comparisons[plan], scaled.comparisons[plan]
-        for test in ("f_test", "brown_forsythe", "welch", "student", "permutation", "mann_whitney"):
+        for test in ("f_test", "brown_forsythe", "welch", "student", "mann_whitney"):
             assert getattr(b, test).p_value == pytest.approx(getattr(a, test).p_value)
         assert b.welch.estimate == pytest.approx(a.welch.estimate / 60)
         assert scaled.experiments[plan].per_arm == small.experiments[plan].per_arm
@@ -157,7 +157,9 @@ def test_known_effects_are_covered_at_the_nominal_rate():
     )
 )
 def test_decomposition_adds_up_to_the_change(rows):
-    before, after = (np.array([np.nan if v is None else v for v in col]) for col in zip(*rows, strict=True))
+    before, after = (
+        np.array([np.nan if v is None else v for v in col]) for col in zip(*rows, strict=True)
+    )
     frame = pd.DataFrame({"plan": "paid", "Q4 2021": before, "Q4 2022": after})
     t = engagement.turnover(frame, "paid")
     parts = t.from_stayers + t.from_exchange + t.from_weights

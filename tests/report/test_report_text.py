@@ -43,7 +43,9 @@ def test_direction_of_text_cannot_be_reversed():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cf")), min_size=1, max_size=30)
+    st.text(
+        st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cf")), min_size=1, max_size=30
+    )
 )
 def test_table_cell_holds_any_value(value):
     frame = pd.DataFrame({"name": [value, "b"], "n": [1234.5, 2]})

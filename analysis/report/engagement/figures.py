@@ -105,7 +105,7 @@ def intervals(s: study.Study) -> p9.ggplot:
             "high": i.high,
         }
         for (plan, quarter), g in s.groups.items()
-        for kind, i in (("t interval", g.t_interval), ("bootstrap BCa", g.bca_interval))
+        for kind, i in (("t interval", g.t_interval), ("bootstrap BCa", s.bca[plan, quarter]))
     ]
     frame = _plans(pd.DataFrame(rows))
     frame["quarter"] = pd.Categorical(frame.quarter, study.QUARTERS[::-1])

@@ -24,12 +24,12 @@ from analysis.report.text import (
 )
 
 
-def _mean_change(s: study.Study, plan: str) -> float:
+def _mean_change(s: study.Headline, plan: str) -> float:
     first, second = s.comparisons[plan].means
     return second / first
 
 
-def answer_plan(s: study.Study, plan: str) -> Prose:
+def answer_plan(s: study.Headline, plan: str) -> Prose:
     """One plan's answer in a sentence."""
     c = s.comparisons[plan]
     who = PLAN_STUDENTS[plan].capitalize()
@@ -45,7 +45,7 @@ def answer_plan(s: study.Study, plan: str) -> Prose:
     )
 
 
-def answer_countries(s: study.Study) -> Prose:
+def answer_countries(s: study.Headline) -> Prose:
     """The answer to the third question in a sentence."""
     c = s.countries
     first, second = c.labels
@@ -66,7 +66,7 @@ def answer_countries(s: study.Study) -> Prose:
     )
 
 
-def answer_cause(s: study.Study) -> Prose:
+def answer_cause(s: study.Headline) -> Prose:
     """Why none of it is the features' doing, as far as anybody can tell."""
     n = s.turnover["free"].students.students
     growth = n[1:].sum() / n[:2].sum()
@@ -81,7 +81,7 @@ def answer_cause(s: study.Study) -> Prose:
     )
 
 
-def provenance(s: study.Study) -> Prose:
+def provenance(s: study.Headline) -> Prose:
     """Whose tables these are."""
     if s.fallback:
         return Prose(
@@ -199,9 +199,9 @@ def concentration(s: study.Study) -> Prose:
 def interval_sentence(s: study.Study) -> Prose:
     """Whether the two kinds of interval disagree."""
     leans = []
-    for g in s.groups.values():
-        half = g.t_interval.high - g.summary.mean
-        shift = ((g.bca_interval.low + g.bca_interval.high) / 2 - g.summary.mean) / half
+    for key, bca in s.bca.items():
+        half = s.groups[key].t_interval.high - bca.estimate
+        shift = ((bca.low + bca.high) / 2 - bca.estimate) / half
         leans.append(shift)
     most = max(leans, key=abs)
     n = min(g.summary.n for g in s.groups.values())

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import engagement as study
-from analysis.report.engagement import AFTER, BEFORE, PLAN_CELLS
+from analysis.report.engagement import AFTER, BEFORE, PLAN_CELLS, PLAN_NAMES
 from analysis.report.sentences import decision, effect_text
 from analysis.report.tables import table
 from analysis.report.text import (
@@ -102,15 +102,18 @@ def shape(s: study.Study) -> Prose:
 
 def intervals(s: study.Study) -> Prose:
     """Both 95% intervals of the mean and how far each end lies from it."""
-    frame = _group_rows(
-        s,
-        lambda g: {
-            "Mean": number(g.summary.mean, 1),
-            "t interval": interval(g.t_interval.low, g.t_interval.high),
-            "BCa interval": interval(g.bca_interval.low, g.bca_interval.high),
-            "BCa reach below": number(g.summary.mean - g.bca_interval.low, 1),
-            "BCa reach above": number(g.bca_interval.high - g.summary.mean, 1),
-        },
+    frame = pd.DataFrame(
+        {
+            "Plan": PLAN_CELLS[plan],
+            "Quarter": quarter,
+            "Mean": number(bca.estimate, 1),
+            "t interval": interval(t.low, t.high),
+            "BCa interval": interval(bca.low, bca.high),
+            "BCa reach below": number(bca.estimate - bca.low, 1),
+            "BCa reach above": number(bca.high - bca.estimate, 1),
+        }
+        for (plan, quarter), bca in s.bca.items()
+        for t in (s.groups[plan, quarter].t_interval,)
     )
     return table(frame, {name: Prose for name in frame.columns[2:]})
 
@@ -180,22 +183,20 @@ def effects(comparisons: list[study.Comparison]) -> Prose:
     return table(frame, {name: Prose for name in frame.columns[1:]})
 
 
-def methods(comparisons: list[study.Comparison]) -> Prose:
+def methods(s: study.Study) -> Prose:
     """The same question put to four tests."""
-    rows = [
-        {
-            "Test of": label,
-            "Method": method,
-            **{c.name: f"{p_value(getattr(c, field).p_value)}" for c in comparisons},
-        }
-        for label, method, field in (
-            ("means", "Welch", "welch"),
-            ("means", "Student, pooled variance", "student"),
-            ("means", "permutation", "permutation"),
-            ("ranks", "Mann–Whitney", "mann_whitney"),
-        )
-    ]
-    return table(pd.DataFrame(rows), {c.name: Prose for c in comparisons})
+    rows = {
+        ("means", "Welch"): {p: c.welch for p, c in s.comparisons.items()},
+        ("means", "Student, pooled variance"): {p: c.student for p, c in s.comparisons.items()},
+        ("means", "permutation"): s.permutations,
+        ("ranks", "Mann–Whitney"): {p: c.mann_whitney for p, c in s.comparisons.items()},
+    }
+    frame = pd.DataFrame(
+        {"Test of": subject, "Method": method}
+        | {PLAN_NAMES[plan]: p_value(test.p_value) for plan, test in tests.items()}
+        for (subject, method), tests in rows.items()
+    )
+    return table(frame, {name: Prose for name in PLAN_NAMES.values()})
 
 
 def turnover(s: study.Study) -> Prose:
