@@ -47,7 +47,7 @@ import os as _os, sys as _sys
 _book_read, _book_asked = set(), set()
 class _BookEnviron(type(_os.environ)):
     def __getitem__(self, name):
-        _book_asked.add(name)
+        _book_asked.add(str(name))  # os.get_exec_path asks for bytes
         return super().__getitem__(name)
 _os.environ.__class__ = _BookEnviron
 def _book_hook(event, args):

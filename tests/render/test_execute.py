@@ -27,6 +27,15 @@ def test_inline_code_is_evaluated_at_its_place(run_chapter):
     assert r"Two: 2, a\*b." in text
 
 
+def test_cell_may_start_a_program_with_the_environment_it_has(run_chapter):
+    # subprocess looks PATH up as bytes in what it is handed, as matplotlib's font search does.
+    run = run_chapter(
+        "# A\n\n```{python}\nimport os, subprocess\n"
+        "x = subprocess.run(['true'], env=os.environ).returncode\n```\n\nEnded with `{python} x`.\n"
+    )
+    assert "Ended with 0." in markdown.render(run).text
+
+
 FAILING = {
     "a statement of the cell": (
         "```{python}\n#| label: bad\na = 1\n\nb = a / 0\n```\n", 5, "bad", "ZeroDivisionError"),
