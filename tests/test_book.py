@@ -1,0 +1,129 @@
+"""The real book, built from the repository: its numbers are those of the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from analysis.report import text
+
+ROOT = Path(__file__).resolve().parent.parent
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "_book", "_freeze", ".quarto", "tests")
+LARGEST_PAGE = 1_500_000  # bytes, with all that the page shows
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> str:
+    own = {k: v for k, v in os.environ.items() if not k.startswith("BOOK_")}
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=cwd,
+        env=own | environment | {"PYTHONPATH": str(cwd)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """The repository without what was built; earlier runs of the chapters come along."""
+    root = tmp_path_factory.mktemp("book") / "book"
+    shutil.copytree(ROOT, root, ignore=NOT_COPIED)
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(copy) -> Path:
+    run("render", "book", "--engine", "embedded", cwd=copy)
+    return copy / "_book"
+
+
+def page(site: Path, name: str) -> BeautifulSoup:
+    return BeautifulSoup((site / name).read_text(encoding="utf-8"), "html.parser")
+
+
+def rows(soup: BeautifulSoup, label: str) -> list[list[str]]:
+    """A table's cells as printed, its head left out."""
+    found = soup.find(id=label).find("tbody").find_all("tr")
+    return [[cell.get_text() for cell in row.find_all("td")] for row in found]
+
+
+def test_tables_print_the_results_of_the_command_line(site, copy):
+    results = json.loads(run("analysis", "results", "engagement", "--format", "json", cwd=copy))
+    soup = page(site, "chapters/engagement.html")
+
+    described = rows(soup, "tbl-engagement-description")
+    assert len(described) == 4
+    for plan, quarter, *printed in described:
+        key = f"groups.{plan.lower()}.{quarter.lower().replace(' ', '_')}.summary"
+        fields = ("mean", "sd", "p25", "median", "p75", "trimmed_mean_20")
+        expected = [text.number(results[f"{key}.n"])]
+        expected += [text.number(results[f"{key}.{field}"], 1) for field in fields]
+        assert printed == expected
+
+    steps = {name: values for name, *values in rows(soup, "tbl-engagement-steps")}
+    for column, plan in enumerate(("paid", "free")):
+        welch = f"comparisons.{plan}.welch"
+        assert steps["t statistic"][column] == text.number(results[f"{welch}.statistic"], 3)
+        assert steps["Degrees of freedom"][column] == text.number(results[f"{welch}.df"], 1)
+        assert steps["Critical value at 5%"][column] == text.number(
+            results[f"{welch}.critical_value"], 3
+        )
+        assert steps["p"][column] == text.p_value(results[f"{welch}.p_value"])
+    decided = [row[-1] for row in rows(soup, "tbl-engagement-family")]
+    assert decided == [
+        "reject" if results[f"family.{i}.reject"] else "do not reject" for i in range(3)
+    ]
+
+
+def test_no_value_is_missing_from_a_sentence(site):
+    for file in sorted(site.rglob("*.html")):
+        main = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser").find("main")
+        for code in main.find_all(["details", "pre", "math"]):
+            code.decompose()
+        said = main.get_text(" ")
+        for sign in ("{python}", "nan", "None,", " inf ", "??", "@fig", "@tbl", "@sec", "object at"):
+            assert sign not in said, f"{file.name}: {sign!r}"
+
+
+def test_every_cell_fits_a_screen():
+    for file in [ROOT / "index.qmd", *sorted((ROOT / "chapters").glob("*.qmd"))]:
+        inside, length = False, 0
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("```"):
+                inside, length = line.startswith("```{python}"), 0
+            length += inside
+            assert length <= 40, f"{file.name}: a cell longer than a screen, at {line!r}"
+
+
+def test_pages_are_light(site):
+    for file in sorted(site.rglob("*.html")):
+        shown = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser").find_all("img")
+        size = file.stat().st_size + sum((file.parent / i["src"]).stat().st_size for i in shown)
+        assert size < LARGEST_PAGE, f"{file.name}: {size:,} bytes"
+
+
+def test_other_tables_give_other_conclusions(site, copy, tmp_path):
+    """With the quarters exchanged, what rose has fallen, on the page as in the results."""
+    students = (copy / "data" / "engagement" / "students.csv").read_text(encoding="utf-8")
+    head, rest = students.split("\n", 1)
+    swapped = head.replace("_21", "_xx").replace("_22", "_21").replace("_xx", "_22")
+    (tmp_path / "engagement").mkdir()
+    (tmp_path / "engagement" / "students.csv").write_text(f"{swapped}\n{rest}", encoding="utf-8")
+    before = page(site, "chapters/engagement.html").get_text(" ")
+    run("render", "book", "--engine", "embedded", "--html", cwd=copy, BOOK_DATA=str(tmp_path))
+    after = page(site, "chapters/engagement.html").get_text(" ")
+    rose, fell = "mean of paying students rose", "mean of paying students did not rise: it fell"
+    assert rose in before and fell not in before
+    assert fell in after and rose not in after
+    assert "The mean of free-plan students rose" in after
+    assert str(tmp_path) in after.replace("\\", "")
+    assert "synthetic" not in after
