@@ -22,6 +22,7 @@ from analysis.report.text import (
     percent,
     significant,
 )
+from analysis.stats.power import smallest_n_for_normal_mean
 
 
 def _mean_change(s: study.Headline, plan: str) -> float:
@@ -216,6 +217,20 @@ def interval_sentence(s: study.Study) -> Prose:
     return Prose(
         f"The BCa intervals lean {side} by as much as {percent(abs(most), 0)} of a half-width: with "
         f"as few as {number(n)} students in a group, the long tail still shows in the mean."
+    )
+
+
+def normal_mean(s: study.Study) -> Prose:
+    """Whether each group is large enough, for its skewness, for a mean that is about normal."""
+    needed = {key: smallest_n_for_normal_mean(g.summary.skewness) for key, g in s.groups.items()}
+    short = [key for key, n in needed.items() if s.groups[key].summary.n < n]
+    span = f"{number(min(needed.values()))} to {number(max(needed.values()))} students here"
+    if not short:
+        return Prose(f"That asks for {span}, and every group has more.")
+    names = listing(f"{PLAN_STUDENTS[plan]} of {quarter}" for plan, quarter in short)
+    return Prose(
+        f"That asks for {span}, and there are fewer {names}: their intervals of the mean are to be "
+        "read with care, and their ranks before their means."
     )
 
 
