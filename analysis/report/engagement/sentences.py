@@ -239,17 +239,18 @@ def variance_sentence(comparisons: list[study.Comparison]) -> Prose:
     unequal = [c.name for c in comparisons if c.brown_forsythe.reject]
     disagree = [c.name for c in comparisons if c.f_test.reject != c.brown_forsythe.reject]
     if len(unequal) == len(comparisons):
-        told = "The spreads differ in both plans"
+        told = "The spreads differ" + (" in both plans" if len(unequal) > 1 else "")
     elif unequal:
         told = f"The spreads differ in the {listing(n.lower() for n in unequal)} only"
     else:
         told = "The spreads are not shown to differ"
-    caution = (
-        f" The two tests disagree about the {listing(n.lower() for n in disagree)}; with such "
-        "tails the F test is the one to distrust."
-        if disagree
-        else ""
-    )
+    caution = ""
+    if disagree:
+        about = f" about the {listing(n.lower() for n in disagree)}" if len(comparisons) > 1 else ""
+        caution = (
+            f" The two tests disagree{about}; the F test, which trusts the data to be normal, is "
+            "the one to doubt."
+        )
     return Prose(
         f"{told}.{caution} Either way Welch's test, which does not assume equal variances, is the "
         "one to read; choosing between tests by a preliminary test would spoil the error rate."
@@ -365,9 +366,11 @@ def pairs_sentence(s: study.Study, plan: str) -> Prose:
     if more.low > 0.5:
         who = "most of them watched more"
     elif more.high < 0.5:
-        who = "most of them watched less"
+        who = "most of them did not watch more"
     else:
-        who = "about as many watched more as watched less"
+        who = "about half of them watched more"
+    against = diff.reject and (diff.estimate > 0) != (more.low > 0.5)
+    few = " So a few students with large changes carry that mean." if against else ""
     mean_told = (
         "a change that the paired test supports"
         if diff.reject
@@ -378,7 +381,7 @@ def pairs_sentence(s: study.Study, plan: str) -> Prose:
         f"({percent(more.estimate, 0)}, 95% interval {interval(100 * more.low, 100 * more.high, 0)}%); "
         f"their mean moved by {number(diff.estimate, 1)} minutes "
         f"(95% interval {interval(diff.interval.low, diff.interval.high)}), {mean_told} "
-        f"({p_value(diff.p_value)})."
+        f"({p_value(diff.p_value)}).{few}"
     )
 
 

@@ -10,6 +10,7 @@ from analysis.report.engagement import AFTER, BEFORE, PLAN_CELLS, PLAN_NAMES
 from analysis.report.sentences import decision, effect_text
 from analysis.report.tables import table
 from analysis.report.text import (
+    NBSP,
     Prose,
     interval,
     number,
@@ -236,7 +237,7 @@ def decomposition(s: study.Study) -> Prose:
 
 
 def _then(before: float, after: float) -> Prose:
-    return Prose(f"{number(before, 1)} → {number(after, 1)}")
+    return Prose(f"{number(before, 1)}{NBSP}→{NBSP}{number(after, 1)}")
 
 
 def pairs(pairs: list[study.Pairs]) -> Prose:
