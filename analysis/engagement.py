@@ -270,7 +270,7 @@ def _headline(tables: Tables, students: pd.DataFrame) -> dict:
 
 
 def load(tables: Tables) -> pd.DataFrame:
-    """One row a student: `plan`, `country` and the minutes of each quarter (missing = not active)."""
+    """One row a student: `plan`, `country` and each quarter's minutes (missing = not active)."""
     students = tables.table("students")
     return students.select(
         plan=ibis.cases((students.paid == 1, "paid"), else_="free"),
