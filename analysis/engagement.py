@@ -124,6 +124,21 @@ class Turnover:
     from_exchange: float
     from_weights: float
 
+    @property
+    def students_before(self) -> int:
+        """Students active in the first quarter: those who left and those who stayed."""
+        return int(self.students.students[:2].sum())
+
+    @property
+    def students_after(self) -> int:
+        """Students active in the second quarter: those who stayed and those who came."""
+        return int(self.students.students[1:].sum())
+
+    @property
+    def growth(self) -> float:
+        """Active students of the second quarter as a multiple of the first's."""
+        return self.students_after / self.students_before
+
 
 @dataclass(frozen=True)
 class Pairs:

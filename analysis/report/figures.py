@@ -59,3 +59,13 @@ def colours(names) -> p9.scale_color_manual:
 def fills(names) -> p9.scale_fill_manual:
     """Area colours for up to six named groups, in a fixed order."""
     return p9.scale_fill_manual(dict(zip(names, PALETTE, strict=False)))
+
+
+def percents(shares) -> list[str]:
+    """Axis labels of shares: "7.5%"."""
+    return [f"{100 * share:g}%" for share in shares]
+
+
+def thousands(values) -> list[str]:
+    """Axis labels of large numbers: "100,000"."""
+    return [f"{value:,.0f}" for value in values]

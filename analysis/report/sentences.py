@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from analysis.report.text import MISSING, Prose, change, interval, number, p_value
+from analysis.report.text import Prose, interval, number, p_value
 from analysis.stats.decision import Finding, decide
 from analysis.stats.effects import Effect
 from analysis.stats.intervals import Interval
 from analysis.stats.results import TestResult
 
-SIDES = {"less": "one-sided", "greater": "one-sided", "two-sided": "two-sided"}
+
+def decision(reject: bool) -> Prose:
+    """The bare decision of a test about its null hypothesis."""
+    return Prose("reject" if reject else "do not reject")
 
 
-def decision(test: TestResult) -> Prose:
-    """The bare decision of a test: reject the null hypothesis or not."""
-    return Prose("reject" if test.reject else "do not reject")
+def rise(test: TestResult) -> tuple[float, float, float]:
+    """Second minus first group: the estimate and the ends of its interval."""
+    return -test.estimate, -test.interval.high, -test.interval.low
 
 
 def effect_text(
@@ -44,10 +47,8 @@ def effect_text(
 
 def second_minus_first(test: TestResult, digits: int = 1, unit: str = "minutes") -> Prose:
     """The change and its 95% interval: "35.9 minutes (95% interval 12.5 to 59.3)"."""
-    low, high = -test.interval.high, -test.interval.low
-    return Prose(
-        f"{number(-test.estimate, digits)} {unit} (95% interval {interval(low, high, digits)})"
-    )
+    value, low, high = rise(test)
+    return Prose(f"{number(value, digits)} {unit} (95% interval {interval(low, high, digits)})")
 
 
 def increase_sentence(test: TestResult, means: tuple[float, float], who: str) -> Prose:
@@ -62,7 +63,6 @@ def increase_sentence(test: TestResult, means: tuple[float, float], who: str) ->
         who: Whose mean it is, as the end of "The mean of ...".
     """
     finding = decide(test).finding
-    low, high = -test.interval.high, -test.interval.low
     moved = f"from {number(means[0], 1)} to {number(means[1], 1)} minutes"
     said = f"one-sided {p_value(test.p_value)}"
     if finding is Finding.LOWER:
@@ -73,7 +73,7 @@ def increase_sentence(test: TestResult, means: tuple[float, float], who: str) ->
     if finding is Finding.CONTRARY:
         return Prose(
             f"The mean of {who} did not rise: it fell {moved}, by "
-            f"{number(test.estimate, 1)} minutes (95% interval {interval(-high, -low)}), "
+            f"{number(test.estimate, 1)} minutes (95% interval {interval(test.interval.low, test.interval.high)}), "
             f"so no increase can be claimed ({said})."
         )
     return Prose(
@@ -110,14 +110,3 @@ def equivalence_sentence(test: TestResult, margin_text: str) -> Prose:
         f"Nor are they shown to be equal: a difference of {margin_text} cannot be ruled out "
         f"({p_value(test.p_value)})."
     )
-
-
-def change_words(ratio: float) -> Prose:
-    """A ratio in words: "8% more", "48% less", "about the same"."""
-    if not ratio > 0:
-        return Prose(MISSING)
-    if abs(ratio - 1) < 0.005:
-        return Prose("about the same")
-    if ratio >= 2:
-        return Prose(f"{number(ratio, 1)} times as much")
-    return Prose(f"{change(ratio).lstrip('+−')} {'more' if ratio > 1 else 'less'}")

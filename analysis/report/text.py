@@ -94,3 +94,10 @@ def count(n: int, singular: str, plural: str | None = None) -> Prose:
 def dropped(kept: float) -> Prose:
     """What is left out when values up to a quantile are kept: "nothing", "1%"."""
     return Prose("nothing" if kept == 1 else f"{100 * (1 - kept):g}%")
+
+
+def quotient(a: float, b: float) -> float:
+    """a / b of numbers from 0 up; infinite where only b is 0, and 1 where both are."""
+    if b == 0:
+        return 1.0 if a == 0 else math.inf
+    return a / b

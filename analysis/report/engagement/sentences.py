@@ -8,6 +8,7 @@ from analysis.report.sentences import (
     difference_sentence,
     equivalence_sentence,
     increase_sentence,
+    rise,
 )
 from analysis.report.text import (
     Prose,
@@ -20,26 +21,24 @@ from analysis.report.text import (
     number,
     p_value,
     percent,
+    quotient,
     significant,
 )
+from analysis.stats.decision import Finding, decide
 from analysis.stats.power import smallest_n_for_normal_mean
-
-
-def _mean_change(s: study.Headline, plan: str) -> float:
-    first, second = s.comparisons[plan].means
-    return second / first
 
 
 def answer_plan(s: study.Headline, plan: str) -> Prose:
     """One plan's answer in a sentence."""
     c = s.comparisons[plan]
     who = PLAN_STUDENTS[plan].capitalize()
-    low, high = -c.welch.interval.high, -c.welch.interval.low
-    size = f"{change(_mean_change(s, plan))} (95% interval of the change {interval(low, high)} minutes)"
+    finding = decide(c.welch).finding
+    _, low, high = rise(c.welch)
+    size = f"{change(c.means[1] / c.means[0])} (95% interval of the change {interval(low, high)} minutes)"
     moved = f"from {number(c.means[0], 1)} to {number(c.means[1], 1)} minutes a quarter"
-    if c.welch.reject:
+    if finding is Finding.LOWER:
         return Prose(f"**{who}** watched more on average, {moved}, {size}.")
-    if high < 0:
+    if finding is Finding.CONTRARY:
         return Prose(f"**{who}** watched less on average, {moved}, {size}.")
     return Prose(
         f"For **{PLAN_STUDENTS[plan]}** no increase is shown: the mean went {moved}, {size}."
@@ -69,8 +68,7 @@ def answer_countries(s: study.Headline) -> Prose:
 
 def answer_cause(s: study.Headline) -> Prose:
     """Why none of it is the features' doing, as far as anybody can tell."""
-    n = s.turnover["free"].students.students
-    growth = n[1:].sum() / n[:2].sum()
+    growth = s.turnover["free"].growth
     crowd = ""
     if abs(growth - 1) > 0.05:
         crowd = (
@@ -109,7 +107,12 @@ def sizes(s: study.Study) -> Prose:
 
 def tail(s: study.Study) -> Prose:
     """How far the longest-watching student is from the middle one."""
-    ratio = max(g.raw_summary.maximum / g.raw_summary.median for g in s.groups.values())
+    ratio = max(quotient(g.raw_summary.maximum, g.raw_summary.median) for g in s.groups.values())
+    if ratio == float("inf"):
+        return Prose(
+            "In at least one group most students watched nothing at all, so that every minute is "
+            "in the tail."
+        )
     if ratio > 10:
         return Prose(
             "Minutes watched have a long tail: a few students leave a lesson running, or live on the "
@@ -153,8 +156,10 @@ def smallest_significant(s: study.Study) -> Prose:
 
 def mean_against_median(s: study.Study) -> Prose:
     """By how much the mean exceeds the median."""
-    ratios = [g.summary.mean / g.summary.median for g in s.groups.values() if g.summary.median > 0]
+    ratios = [quotient(g.summary.mean, g.summary.median) for g in s.groups.values()]
     least, most = min(ratios), max(ratios)
+    if most == float("inf"):
+        return Prose("In at least one group the median is 0: most of its students watched nothing.")
     if least > 1.2:
         return Prose(
             f"In every group the mean is far above the median, {number(least, 1)} to "
@@ -169,8 +174,9 @@ def shape_sentence(s: study.Study, plan: str) -> Prose:
     """How the typical student and the tail of a plan moved."""
     a, b = (s.groups[plan, q].summary for q in study.QUARTERS)
     who = PLAN_STUDENTS[plan]
-    middle = b.median / a.median
-    top = b.p90 / a.p90
+    middle, top = quotient(b.median, a.median), quotient(b.p90, a.p90)
+    if middle == 1 == top:
+        return Prose(f"Among {who} neither the middle nor the busiest tenth moved.")
     if abs(middle - 1) < 0.05 and top > 1.05:
         return Prose(
             f"Among {who} the middle hardly moved (median {number(a.median, 1)}, then "
@@ -304,7 +310,7 @@ def median_sentence(s: study.Study, plan: str) -> Prose:
 def sensitivity_sentence(s: study.Study, plan: str) -> Prose:
     """Whether the outlier rule decides the verdict."""
     rows = s.sensitivity[s.sensitivity.plan == plan]
-    significant_at = rows[rows.p_value < study.ALPHA]
+    significant_at = rows[rows.p_value <= study.ALPHA]
     who = PLAN_STUDENTS[plan]
     span = f"(ratio of the means {number(rows.ratio.min(), 2)} to {number(rows.ratio.max(), 2)})"
     if len(significant_at) == len(rows):
@@ -312,7 +318,7 @@ def sensitivity_sentence(s: study.Study, plan: str) -> Prose:
     if significant_at.empty:
         return Prose(f"Among {who} no rule finds an increase {span}.")
     yes = listing(dropped(k) for k in significant_at.kept)
-    no = listing(dropped(k) for k in rows[rows.p_value >= study.ALPHA].kept)
+    no = listing(dropped(k) for k in rows[rows.p_value > study.ALPHA].kept)
     return Prose(
         f"Among {who} the verdict depends on the tail: an increase is found when one drops {yes} of "
         f"the top, and none when one drops {no} {span}."
@@ -323,11 +329,9 @@ def growth_sentence(s: study.Study) -> Prose:
     """How the number of students and the total minutes changed."""
     parts = []
     for plan, t in s.turnover.items():
-        n = t.students.students
-        students = n[1:].sum() / n[:2].sum()
         parts.append(
-            f"{PLAN_STUDENTS[plan]} went from {number(n[:2].sum())} to {number(n[1:].sum())} "
-            f"({change(students)}), and the time they watched altogether from "
+            f"{PLAN_STUDENTS[plan]} went from {number(t.students_before)} to {number(t.students_after)} "
+            f"({change(t.growth)}), and the time they watched altogether from "
             f"{number(t.total_before / 60)} to {number(t.total_after / 60)} hours "
             f"({change(t.total_after / t.total_before)})"
         )
@@ -459,7 +463,7 @@ def false_alarm(s: study.Study) -> Prose:
 
 def family_sentence(s: study.Study) -> Prose:
     """What is left after the correction."""
-    before = int((s.family.p_value < study.ALPHA).sum())
+    before = int((s.family.p_value <= study.ALPHA).sum())
     after = int(s.family.reject.sum())
     if before == after:
         return Prose(
@@ -482,7 +486,7 @@ def conclusion(s: study.Study) -> Prose:
             told = f"{who} watched more, the typical one as well as the average"
         elif c.welch.reject:
             told = f"{who} watched more on average, but the typical one did not: the heavy users watched more"
-        elif c.welch.interval.low > 0:
+        elif decide(c.welch).finding is Finding.CONTRARY:
             told = f"{who} watched less on average"
         else:
             told = f"for {who} neither an increase nor its absence is shown"

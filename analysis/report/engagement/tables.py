@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from analysis import engagement as study
 from analysis.report.engagement import AFTER, BEFORE, PLAN_CELLS, PLAN_NAMES
-from analysis.report.sentences import decision, effect_text
+from analysis.report.sentences import decision, effect_text, rise
 from analysis.report.tables import table
 from analysis.report.text import (
     NBSP,
@@ -16,8 +18,11 @@ from analysis.report.text import (
     number,
     p_value,
     percent,
+    quotient,
     significant,
 )
+
+_one, _two = partial(number, digits=1), partial(number, digits=2)
 
 
 def _group_rows(s: study.Study, columns) -> pd.DataFrame:
@@ -41,17 +46,16 @@ def trimming(s: study.Study) -> Prose:
             "Mean after": g.summary.mean,
         },
     )
-    one = lambda v: number(v, 1)  # noqa: E731
     return table(
         frame,
         {
             "Students": number,
             "Longest": number,
-            "Dropped above": one,
+            "Dropped above": _one,
             "Dropped": number,
             "Kept": number,
-            "Mean before": one,
-            "Mean after": one,
+            "Mean before": _one,
+            "Mean after": _one,
         },
     )
 
@@ -70,7 +74,7 @@ def description(s: study.Study) -> Prose:
             "Trimmed mean": g.summary.trimmed_mean_20,
         },
     )
-    formats = {name: (lambda v: number(v, 1)) for name in frame.columns[3:]}
+    formats = {name: _one for name in frame.columns[3:]}
     return table(frame, {"Students": number} | formats)
 
 
@@ -81,22 +85,21 @@ def shape(s: study.Study) -> Prose:
         lambda g: {
             "Skewness": g.summary.skewness,
             "Excess kurtosis": g.summary.excess_kurtosis,
-            "Mean / median": g.summary.mean / g.summary.median,
+            "Mean / median": quotient(g.summary.mean, g.summary.median),
             "Top 1% holds": g.summary.top_01_share,
             "Top 10% holds": g.summary.top_10_share,
             "Gini": g.summary.gini,
         },
     )
-    two = lambda v: number(v, 2)  # noqa: E731
     return table(
         frame,
         {
-            "Skewness": two,
-            "Excess kurtosis": two,
-            "Mean / median": lambda v: number(v, 1),
+            "Skewness": _two,
+            "Excess kurtosis": _two,
+            "Mean / median": _one,
             "Top 1% holds": percent,
             "Top 10% holds": percent,
-            "Gini": two,
+            "Gini": _two,
         },
     )
 
@@ -156,7 +159,7 @@ def steps(comparisons: list[study.Comparison]) -> Prose:
             ("Degrees of freedom", number(w.df, 1)),
             ("Critical value at 5%", number(w.critical_value, 3)),
             ("p", p_value(w.p_value)),
-            ("Decision", decision(w)),
+            ("Decision", decision(w.reject)),
         ):
             steps.setdefault(name, []).append(value)
     frame = pd.DataFrame(
@@ -170,11 +173,11 @@ def effects(comparisons: list[study.Comparison]) -> Prose:
     """Effect sizes with their 95% intervals, second group against first."""
     rows = []
     for c in comparisons:
-        low, high = -c.welch.interval.high, -c.welch.interval.low
+        value, low, high = rise(c.welch)
         rows.append(
             {
                 "Comparison": c.name,
-                "Difference, minutes": f"{number(-c.welch.estimate, 1)} ({interval(low, high)})",
+                "Difference, minutes": f"{number(value, 1)} ({interval(low, high)})",
                 "Ratio of means": effect_text(c.welch.effect("ratio of means"), inverse=True),
                 "Hedges' g": effect_text(c.welch.effect("Hedges' g"), negate=True),
                 "Chance to watch more": effect_text(c.mann_whitney.interval, complement=True),
@@ -214,9 +217,8 @@ def turnover(s: study.Study) -> Prose:
         for plan, t in s.turnover.items()
         for row in t.students.itertuples()
     ]
-    one = lambda v: number(v, 1)  # noqa: E731
     return table(
-        pd.DataFrame(rows), {"Students": number, f"Mean {BEFORE}": one, f"Mean {AFTER}": one}
+        pd.DataFrame(rows), {"Students": number, f"Mean {BEFORE}": _one, f"Mean {AFTER}": _one}
     )
 
 
@@ -233,7 +235,7 @@ def decomposition(s: study.Study) -> Prose:
         for plan, t in s.turnover.items()
     ]
     frame = pd.DataFrame(rows)
-    return table(frame, {name: (lambda v: number(v, 1)) for name in frame.columns[1:]})
+    return table(frame, {name: _one for name in frame.columns[1:]})
 
 
 def _then(before: float, after: float) -> Prose:
@@ -267,7 +269,7 @@ def family(s: study.Study) -> Prose:
             "Alternative": s.family.alternative.map({"less": "increase"}).fillna("difference"),
             "p alone": [p_value(p) for p in s.family.p_value],
             "p corrected": [p_value(p) for p in s.family.p_adjusted],
-            "Decision": ["reject" if r else "do not reject" for r in s.family.reject],
+            "Decision": [decision(r) for r in s.family.reject],
         }
     )
     return table(frame, {"p alone": Prose, "p corrected": Prose, "Decision": Prose})
