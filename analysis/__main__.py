@@ -6,18 +6,28 @@ Exit codes: 0 fine, 1 the data is at fault, 2 the call is wrong.
 import argparse
 import importlib
 import json
+import math
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import track
 from tabulate import tabulate
 
-from analysis import contracts, simulate, sources
+from analysis import checks, contracts, simulate, sources
 from analysis.results import scalar
 
 _DESCRIPTION = "Check tables, print every number of a study, write synthetic tables."
 # Modules with `results(tables: sources.Tables) -> dict`: a chapter's numbers by dotted name.
-STUDIES = {"engagement": "analysis.engagement"}
+STUDIES = {
+    "engagement": "analysis.engagement",
+    "customers": "analysis.customers",
+    "mooc": "analysis.mooc",
+    "netflix": "analysis.churn",
+    "trialers": "analysis.experiment",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         code = options.run(options)
         sys.stdout.flush()
         return code
-    except contracts.ContractError as error:
+    except checks.ContractError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except (sources.SourceError, ValueError, OSError) as error:
@@ -60,11 +70,13 @@ def _parser() -> argparse.ArgumentParser:
                          help="default: json")
     results.set_defaults(run=_results)
 
-    write = commands.add_parser("simulate", help="write a study's synthetic tables as CSV")
+    write = commands.add_parser("simulate", help="write a study's synthetic tables")
     write.add_argument("study", metavar="STUDY", choices=simulate.GENERATORS,
                        help=", ".join(simulate.GENERATORS))
     write.add_argument("--out", metavar="DIR", type=Path,
                        help="writes DIR/STUDY/TABLE.csv (default: the shipped tables' folder)")
+    write.add_argument("--format", choices=simulate.FORMATS, default="csv", dest="file_format",
+                       help="default: csv")
     write.add_argument("--seed", metavar="N", type=int, help="default: that of the shipped tables")
     write.add_argument("--scale", metavar="K", type=float, default=1.0,
                        help="multiplies the number of customers (default: 1)")
@@ -79,19 +91,22 @@ def _check(options: argparse.Namespace) -> int:
         tables, found = sources.check_study(study, options.data)
         _say_where(tables)
         problems += found
-        for name, table in tables.tables.items() if not found else ():
+        faults = any(problem.severity == "error" for problem in found)
+        for name, table in tables.tables.items() if not faults else ():
             print(f"{study}/{name}: {table.count().to_pyarrow().as_py():,} rows fit the contract")
     if problems:
-        frame = contracts.to_frame(problems)
+        frame = checks.to_frame(problems)
         cells = frame.astype(object).where(frame.notna(), "").values
         print(tabulate(cells, headers=list(frame.columns), disable_numparse=True))
-    return 1 if problems else 0
+    return 1 if any(problem.severity == "error" for problem in problems) else 0
 
 
 def _results(options: argparse.Namespace) -> int:
     tables = sources.open_study(options.study, options.data)
     if tables.fallback:
         _say_where(tables)
+    for problem in tables.warnings:
+        print(f"warning: {problem}; {problem.handling}", file=sys.stderr)
     study = importlib.import_module(STUDIES[options.study])
     try:
         found = study.results(tables)
@@ -107,10 +122,19 @@ def _results(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    if options.out is None and (options.seed is not None or options.scale != 1):
-        raise ValueError("another seed or scale would replace the shipped tables: name --out DIR")
-    out = options.out or sources.SHIPPED
-    for path, rows in simulate.write(options.study, out, options.seed, options.scale).items():
+    as_shipped = (options.seed, options.scale, options.file_format) == (None, 1, "csv")
+    if options.out is None and not as_shipped:
+        raise ValueError(
+            "another seed, scale or format would replace the shipped tables: name --out DIR"
+        )
+
+    def watch(parts: Iterator) -> Iterator:
+        return track(parts, options.study, math.ceil(options.scale), console=Console(stderr=True),
+                     disable=not sys.stderr.isatty())
+
+    written = simulate.write(options.study, options.out or sources.SHIPPED, options.seed,
+                             options.scale, options.file_format, watch)
+    for path, rows in written.items():
         print(f"{path}: {rows:,} rows", file=sys.stderr)
     return 0
 

@@ -1,43 +1,39 @@
-"""What each table must look like, and the errors that a person gets when it does not.
+"""What each table must look like: `CONTRACTS`, a study's tables, columns and rules as data.
 
-`CONTRACTS` is data: studies, their tables, their columns. Everything else here reads it: header
-matching, the checks (Ibis expressions, so they run where the table is), the types that the analysis
-sees, and the data dictionary `data/README.md` (`python -m analysis.contracts` prints it).
+`analysis/checks.py` holds tables against it; `analysis/sources.py` hands out those that fit. The
+data dictionary `data/README.md` is printed from here (`python -m analysis.contracts`).
+
+A table that breaks a rule about a column or a row is an error. A row that breaks a rule between
+rows or tables (`CrossRule`) is a warning where the book has a way to handle it: the rule says which.
 """
 
-import functools
-import operator
-import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pandas as pd
+import pycountry
 
-# ISO 3166-1 alpha-2, the officially assigned codes, and XK (user-assigned, in wide use for Kosovo).
-COUNTRY_CODES = tuple(
-    """AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ
-    BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO
-    DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU
-    GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW
-    KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU
-    MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW
-    PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF
-    TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT
-    ZA ZM ZW""".split()
-)
+# ISO 3166-1, and Kosovo's user-assigned code, which is in wide use.
+COUNTRY_CODES = (*(country.alpha_2 for country in pycountry.countries), "XK")
+COUNTRY_CODES_3 = (*(country.alpha_3 for country in pycountry.countries), "XKX")
 
 # Contract type -> the Ibis type that the analysis sees, and how an error names it.
 TYPES = {
     "text": ("string", "text"),
     "whole number": ("int64", "a whole number"),
     "number": ("float64", "a finite number such as 1234.5"),
+    "flag": ("int64", "0 or 1 (or no or yes, false or true)"),
     "date": ("date", "an ISO date (YYYY-MM-DD)"),
     "timestamp": ("timestamp", "an ISO date and time (YYYY-MM-DD HH:MM:SS)"),
 }
+
+# Rows that the book leaves out are dirt up to this share of a table; more is a fault of the table.
+MOST_LEFT_OUT = 0.05
+
+Tables = Mapping[str, ir.Table]
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Column:
         nullable: whether a value may be missing (an empty CSV field).
         unique: whether no value may repeat.
         low, high: inclusive bounds.
-        allowed: the only values.
+        allowed: the only values; spelled in any case.
         allowed_as: how an error and the dictionary name `allowed` where a list would be too long.
         aliases: other headers accepted.
     """
@@ -65,7 +61,7 @@ class Column:
     unique: bool = False
     low: float | None = None
     high: float | None = None
-    allowed: tuple = ()
+    allowed: tuple[str, ...] = ()
     allowed_as: str = ""
     aliases: tuple[str, ...] = ()
 
@@ -86,6 +82,30 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class CrossRule:
+    """A rule between the rows of a table, or between tables.
+
+    The functions take the study's typed tables, each with a column `_row` (its row, null where rows
+    have no order).
+
+    Attributes:
+        table, column: what an error or a warning names.
+        text: what must hold.
+        at_fault: the rows of `table` that break it, with at least `column` and `_row`. A column
+            `_rows` says for how many rows a row stands.
+        handling: what the book does with such rows. Empty: nothing, it is an error.
+        kept: `table` without the rows at fault, where the book leaves them out. None: they stay.
+    """
+
+    table: str
+    column: str
+    text: str
+    at_fault: Callable[[Tables], ir.Table]
+    handling: str = ""
+    kept: Callable[[Tables], ir.Table] | None = None
+
+
+@dataclass(frozen=True)
 class TableContract:
     """A table: its columns, rules over several columns, and what one row is."""
 
@@ -94,14 +114,190 @@ class TableContract:
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
 
+    @property
+    def column_names(self) -> list[str]:
+        """The canonical names, in their order."""
+        return [column.name for column in self.columns]
+
 
 @dataclass(frozen=True)
 class StudyContract:
-    """The tables of a study, and where the shipped ones come from."""
+    """The tables of a study, the rules between them, and where the shipped ones come from.
+
+    The cross rules apply in their order: each sees the tables without what those before left out.
+    """
 
     tables: tuple[TableContract, ...]
     origin: str
+    cross_rules: tuple[CrossRule, ...] = ()
 
+
+def _known(table: str, column: str, of: str, key: str) -> CrossRule:
+    """Every `column` must be a `key` in the table `of`."""
+    def unknown(tables: Tables) -> ir.Table:
+        given = tables[table].filter(tables[table][column].notnull())
+        return given.anti_join(tables[of], given[column] == tables[of][key])
+
+    def kept(tables: Tables) -> ir.Table:
+        rows = tables[table]
+        known = tables[of].select(_key=key).distinct()
+        joined = rows.left_join(known, rows[column] == known["_key"])
+        fits = joined["_key"].notnull() | joined[column].isnull()
+        return joined.filter(fits).select(rows.columns)
+
+    return CrossRule(table, column, f"must be a {key} of {of}", unknown, "left out", kept)
+
+
+def _not_repeated(table: str, column: str, only_with_time: bool = False) -> CrossRule:
+    """No row may repeat another in every column; `column` holds the moment.
+
+    Args:
+        table: the table.
+        column: a timestamp.
+        only_with_time: a day alone does not tell a repeated row from a second purchase that day.
+    """
+    def timed(rows: ir.Table) -> ir.BooleanValue:
+        day = rows[column].truncate("D")
+        return rows[column] != day if only_with_time else ibis.literal(True)
+
+    def repeats(tables: Tables) -> ir.Table:
+        rows = tables[table]
+        columns = [name for name in rows.columns if name != "_row"]
+        groups = rows.filter(timed(rows)).group_by(columns)
+        copies = groups.aggregate(_row=rows["_row"].max(), _rows=rows.count() - 1)
+        return copies.filter(copies["_rows"] > 0)
+
+    def kept(tables: Tables) -> ir.Table:
+        rows = tables[table]
+        columns = [name for name in rows.columns if name != "_row"]
+        # Written as a group, not as `distinct`, so that the first of equal rows keeps its number.
+        once = rows.filter(timed(rows)).group_by(columns).aggregate(_row=rows["_row"].min())
+        once = once.select(rows.columns)
+        return once.union(rows.filter(~timed(rows))) if only_with_time else once
+
+    text = "must not be in a row that repeats another" + (" to the second" * only_with_time)
+    return CrossRule(table, column, text, repeats, "counted once", kept)
+
+
+def _not_before_registration(table: str) -> CrossRule:
+    """Customers do nothing before the day on which they register."""
+    def with_day(tables: Tables) -> ir.Table:
+        rows = tables[table]
+        users = tables["users"].select(_uid="uid", _registered="reg_date").distinct(
+            on="_uid", keep="first"
+        )
+        return rows.left_join(users, rows["uid"] == users["_uid"])
+
+    def before(joined: ir.Table) -> ir.BooleanValue:
+        return (joined["date"].date() < joined["_registered"]).fill_null(False)
+
+    def at_fault(tables: Tables) -> ir.Table:
+        joined = with_day(tables)
+        return joined.filter(before(joined)).select(tables[table].columns)
+
+    def kept(tables: Tables) -> ir.Table:
+        joined = with_day(tables)
+        return joined.filter(~before(joined)).select(tables[table].columns)
+
+    text = "must not be before the user's reg_date"
+    return CrossRule(table, "date", text, at_fault, "left out", kept)
+
+
+def _paid_views_without_purchase(tables: Tables) -> ir.Table:
+    views = tables["paywall_views"]
+    same = [views[name] == tables["purchases"][name] for name in ("uid", "date", "sku", "price")]
+    return views.filter(views["purchase"] == 1).anti_join(tables["purchases"], same)
+
+
+def _orders_of_several_users(tables: Tables) -> ir.Table:
+    orders = tables["orders"].group_by("order_id").aggregate(
+        _row=lambda t: t["_row"].max(), _users=lambda t: t["user_id"].nunique()
+    )
+    return orders.filter(orders["_users"] > 1)
+
+
+def _users_without_sign_up(tables: Tables) -> ir.Table:
+    events = tables["events"]
+    signed_up = events.filter(events["event_type"] == "signed_up")
+    rows = events.anti_join(signed_up, "user_id")
+    return rows.group_by("user_id").aggregate(_row=rows["_row"].min(), _rows=rows.count())
+
+
+def _before_sign_up(table: str, column: str) -> Callable[[Tables], ir.Table]:
+    def at_fault(tables: Tables) -> ir.Table:
+        rows, events = tables[table], tables["events"]
+        sign_ups = events.filter(events["event_type"] == "signed_up").group_by("user_id")
+        sign_ups = sign_ups.aggregate(_signed_up=lambda t: t["event_timestamp"].min())
+        joined = rows.inner_join(sign_ups, "user_id")
+        return joined.filter(joined[column] < joined["_signed_up"])
+
+    return at_fault
+
+
+def _completions(tables: Tables) -> ir.Table:
+    """A row a user and course completed: first completion, first enrolment (null: none)."""
+    events = tables["events"]
+    enrolled = events["event_type"] == "enrolled_in_course"
+    completed = events["event_type"] == "completed_course"
+    pairs = events.filter(enrolled | completed).group_by("user_id", "course_id").aggregate(
+        _enrolled=events["event_timestamp"].min(where=enrolled),
+        event_timestamp=events["event_timestamp"].min(where=completed),
+        _row=events["_row"].min(where=completed),
+    )
+    return pairs.filter(pairs["event_timestamp"].notnull())
+
+
+def _first_actions(tables: Tables) -> ir.Table:
+    """A row a customer and task: first start and first completion (null: none)."""
+    rows = tables["product_activity"]
+    started, completed = rows["action"] == "start", rows["action"] == "complete"
+    return rows.group_by("customer_id", "task").aggregate(
+        _started=rows["timestamp"].min(where=started),
+        timestamp=rows["timestamp"].min(where=completed),
+        _row=rows["_row"].min(where=completed),
+        _row_started=rows["_row"].min(where=started),
+    )
+
+
+def _out_of_series(tables: Tables) -> ir.Table:
+    tasks = _first_actions(tables).select(
+        "customer_id", "task", timestamp="_started", _row="_row_started"
+    )
+    done = _first_actions(tables).select(
+        _customer="customer_id", _next=lambda t: t["task"] + 1, _completed="timestamp"
+    )
+    joined = tasks.left_join(
+        done, [tasks["customer_id"] == done["_customer"], tasks["task"] == done["_next"]]
+    )
+    # Missing in the table, or later: both are out of series.
+    late = joined["_completed"].isnull() | (joined["_completed"] > joined["timestamp"])
+    return joined.filter((joined["task"] > 1) & joined["timestamp"].notnull() & late)
+
+
+def _help_before_start(tables: Tables) -> ir.Table:
+    asked = tables["help_activity"]
+    starts = _first_actions(tables).select(_customer="customer_id", _task="task", _at="_started")
+    joined = asked.inner_join(
+        starts, [asked["customer_id"] == starts["_customer"], asked["task"] == starts["_task"]]
+    )
+    return joined.filter(joined["timestamp"] < joined["_at"])
+
+
+def _without_conversion(tables: Tables) -> ir.Table:
+    return tables["test_cohorts"].anti_join(tables["conversion"], "customer_id")
+
+
+def _with_conversion(tables: Tables) -> ir.Table:
+    return tables["test_cohorts"].semi_join(tables["conversion"], "customer_id")
+
+
+COUNTRY_2 = {"allowed": COUNTRY_CODES,
+             "allowed_as": "an ISO 3166-1 alpha-2 code, for example US"}
+COUNTRY_3 = {"allowed": COUNTRY_CODES_3,
+             "allowed_as": "an ISO 3166-1 alpha-3 code, for example USA"}
+CHANNELS = ("ARTICLE", "VIDEO", "CHATBOT", "AGENT", "OTHER")
+STAGES = ("signed_up", "enrolled_in_course", "completed_course")
+NOT_ORDERED = "kept; the ordered funnel does not count it"
 
 CONTRACTS = {
     "engagement": StudyContract(
@@ -122,10 +318,8 @@ CONTRACTS = {
                 columns=(
                     Column("student_id", "text", "Identifies the student", unique=True),
                     Column("student_country", "text", "Country of the student", nullable=True,
-                           allowed=COUNTRY_CODES,
-                           allowed_as="an ISO 3166-1 alpha-2 code in capitals, for example US"),
-                    Column("paid", "whole number", "1 on a paid plan, 0 on the free plan",
-                           allowed=(0, 1)),
+                           **COUNTRY_2),
+                    Column("paid", "flag", "1 on a paid plan, 0 on the free plan"),
                     Column("minutes_watched_21", "number",
                            "Watched in Q4 2021; missing: not on the platform in that quarter",
                            unit="minutes", nullable=True, low=0),
@@ -136,239 +330,301 @@ CONTRACTS = {
             ),
         ),
     ),
+    "customers": StudyContract(
+        origin="",
+        tables=(
+            TableContract(
+                name="users",
+                row="one registered user of the app",
+                columns=(
+                    Column("uid", "text", "Identifies the user", unique=True),
+                    Column("reg_date", "date", "Day of registration"),
+                    Column("device", "text", "Android or iOS", allowed=("and", "iOS")),
+                    Column("gender", "text", "As the user stated it", nullable=True,
+                           allowed=("F", "M", "other")),
+                    Column("country", "text", "Country of the user", **COUNTRY_3),
+                    Column("age", "whole number", "Age at registration", unit="years",
+                           nullable=True, low=13, high=120),
+                ),
+            ),
+            TableContract(
+                name="purchases",
+                row="one purchase in the app, at a paywall or elsewhere",
+                columns=(
+                    Column("uid", "text", "Who bought"),
+                    Column("date", "timestamp", "When; a day alone will do"),
+                    Column("sku", "text", "What was bought"),
+                    Column("price", "whole number", "Paid", unit="cents", low=0),
+                ),
+            ),
+            TableContract(
+                name="paywall_views",
+                row="one time that a user saw a paywall",
+                columns=(
+                    Column("uid", "text", "Who saw it"),
+                    Column("date", "timestamp", "When; a day alone will do"),
+                    Column("purchase", "flag",
+                           "1 if the user bought there; the purchase is in `purchases` too"),
+                    Column("sku", "text", "What was bought", nullable=True),
+                    Column("price", "whole number", "Paid", unit="cents", nullable=True, low=0),
+                ),
+                rules=tuple(
+                    Rule(name, "must be there exactly when purchase = 1",
+                         lambda row, name=name: (row["purchase"] == 1) != row[name].notnull())
+                    for name in ("sku", "price")
+                ),
+            ),
+            TableContract(
+                name="paywall_test",
+                row="one user in the test of a new paywall",
+                columns=(
+                    Column("uid", "text", "Who", unique=True),
+                    Column("group", "text", "Which paywall the user was to see",
+                           allowed=("control", "test")),
+                    Column("assigned_at", "timestamp",
+                           "When the user was assigned; what follows is the outcome"),
+                ),
+            ),
+        ),
+        cross_rules=(
+            *(_known(name, "uid", "users", "uid")
+              for name in ("purchases", "paywall_views", "paywall_test")),
+            *(_not_repeated(name, "date", only_with_time=True)
+              for name in ("purchases", "paywall_views")),
+            *(_not_before_registration(name) for name in ("purchases", "paywall_views")),
+            CrossRule("paywall_views", "uid", "must be in purchases too where purchase = 1",
+                      _paid_views_without_purchase,
+                      "kept; it counts as a conversion, not as revenue"),
+        ),
+    ),
+    "mooc": StudyContract(
+        origin="",
+        tables=(
+            TableContract(
+                name="users",
+                row="one user of the platform, summed up",
+                columns=(
+                    Column("user_id", "text", "Identifies the user", unique=True),
+                    Column("enrollment_date", "date",
+                           "Day of the first enrolment; of a user without one, of the sign-up"),
+                    Column("total_courses_enrolled", "whole number", "Courses enrolled in", low=0),
+                    Column("total_revenue", "number", "Spent on courses", unit="currency", low=0),
+                    Column("total_time_watched_minutes", "number", "Watched in all",
+                           unit="minutes", low=0),
+                    Column("video_completion_rate", "number",
+                           "Videos completed, of those in the courses enrolled in",
+                           unit="percent", low=0, high=100),
+                    Column("quiz_score_average", "number", "Mean score in quizzes; missing: none",
+                           unit="percent", nullable=True, low=0, high=100),
+                    Column("user_occupation", "text", "Job or field of study", nullable=True),
+                    Column("user_age_group", "text", "Age group, for example 25-34",
+                           nullable=True),
+                    Column("referral_channel", "text", "How the user found the platform",
+                           nullable=True),
+                    Column("user_country", "text", "Country of the user", nullable=True,
+                           **COUNTRY_2),
+                ),
+            ),
+            TableContract(
+                name="events",
+                row="one step of a user's way",
+                columns=(
+                    Column("user_id", "text", "Who"),
+                    Column("event_timestamp", "timestamp", "When"),
+                    Column("event_type", "text",
+                           f"What: {', '.join(f'`{stage}`' for stage in STAGES)}, or another"),
+                    Column("course_id", "text", "In which course", nullable=True),
+                    Column("user_country", "text", "Country of the user", nullable=True,
+                           **COUNTRY_2),
+                    Column("referral_source", "text", "How the user found the course",
+                           nullable=True),
+                ),
+                rules=(
+                    Rule("course_id", "must be there unless the event is signed_up",
+                         lambda row: row["event_type"].isin(STAGES[1:])
+                         & row["course_id"].isnull()),
+                ),
+            ),
+            TableContract(
+                name="courses",
+                row="one course",
+                columns=(
+                    Column("course_id", "text", "Identifies the course", unique=True),
+                    Column("title", "text", "Its title"),
+                    Column("category", "text", "Its category"),
+                    Column("price", "number", "List price", unit="currency", low=0),
+                ),
+            ),
+            TableContract(
+                name="orders",
+                row="one course in an order; courses bought together share `order_id`",
+                columns=(
+                    Column("order_id", "text", "Identifies the order"),
+                    Column("user_id", "text", "Who ordered"),
+                    Column("course_id", "text", "What"),
+                    Column("order_timestamp", "timestamp", "When"),
+                    Column("amount", "number", "Paid for the course", unit="currency", low=0),
+                    Column("channel", "text", "Where it was sold", nullable=True),
+                ),
+            ),
+        ),
+        cross_rules=(
+            _known("events", "user_id", "users", "user_id"),
+            _known("orders", "user_id", "users", "user_id"),
+            _known("events", "course_id", "courses", "course_id"),
+            _known("orders", "course_id", "courses", "course_id"),
+            _not_repeated("events", "event_timestamp"),
+            _not_repeated("orders", "order_timestamp"),
+            CrossRule("orders", "order_id", "must be of one user", _orders_of_several_users),
+            CrossRule("events", "event_type", f"is not one of {', '.join(STAGES)}",
+                      lambda tables: tables["events"].filter(
+                          tables["events"]["event_type"].notin(STAGES)),
+                      "kept; the book's funnel has no such stage"),
+            CrossRule("events", "user_id", "must have a signed_up event", _users_without_sign_up,
+                      NOT_ORDERED),
+            CrossRule("events", "event_timestamp", "must not be before the user's sign-up",
+                      _before_sign_up("events", "event_timestamp"), NOT_ORDERED),
+            CrossRule("orders", "order_timestamp", "must not be before the user's sign-up",
+                      _before_sign_up("orders", "order_timestamp"), "kept"),
+            CrossRule("events", "event_timestamp",
+                      "a course must not be completed before the enrolment in it",
+                      lambda tables: (found := _completions(tables)).filter(
+                          found["event_timestamp"] < found["_enrolled"]), NOT_ORDERED),
+            CrossRule("events", "course_id", "a course completed must have been enrolled in",
+                      lambda tables: (found := _completions(tables)).filter(
+                          found["_enrolled"].isnull()), NOT_ORDERED),
+        ),
+    ),
+    "netflix": StudyContract(
+        origin=(
+            "Calibrated to the published figures of a dashboard on 3,500 subscribers of a video "
+            "service: every count (genre, region, device, plan; churn by payment history and by "
+            "offers) is exact, and every mean, sd and correlation rounds to what was printed. "
+            "Churn follows a logistic model within the first 24 months. Chosen, because nothing "
+            "published fixes them: how late payment depends on the months subscribed, the small "
+            "effects of satisfaction and engagement, the shapes of the scores, and that all else "
+            "is independent; `analysis/simulate/netflix.py` says how."
+        ),
+        tables=(
+            TableContract(
+                name="subscribers",
+                row="one subscriber",
+                columns=(
+                    Column("customer_id", "text", "Identifies the subscriber", unique=True,
+                           aliases=("Customer ID",)),
+                    Column("subscription_months", "whole number", "How long subscribed so far",
+                           unit="months", low=0, aliases=("Subscription Length (Months)",)),
+                    Column("satisfaction_score", "number", "Satisfaction", unit="points", low=1,
+                           high=10, aliases=("Customer Satisfaction Score (1-10)",)),
+                    Column("daily_watch_hours", "number", "Watched a day", unit="hours", low=0,
+                           high=24, aliases=("Daily Watch Time (Hours)",)),
+                    Column("engagement_rate", "number", "Engagement", unit="points", low=1,
+                           high=10, aliases=("Engagement Rate (1-10)",)),
+                    Column("device", "text", "Device used most often",
+                           aliases=("Device Used Most Often",)),
+                    Column("genre", "text", "Genre preferred", aliases=("Genre Preference",)),
+                    Column("region", "text", "Region of the world"),
+                    Column("payment_history", "text", "How the subscriber has paid",
+                           allowed=("On-Time", "Delayed"),
+                           aliases=("Payment History (On-Time/Delayed)",)),
+                    Column("plan", "text", "Subscription plan", aliases=("Subscription Plan",)),
+                    Column("churned", "flag", "1 if the subscriber has left",
+                           aliases=("Churn Status (Yes/No)", "Churn Status")),
+                    Column("support_queries", "whole number", "Queries to the support", low=0,
+                           aliases=("Support Queries Logged",)),
+                    Column("age", "whole number", "Age", unit="years", low=0, high=120),
+                    Column("monthly_income", "number", "Income a month", unit="dollars", low=0,
+                           aliases=("Monthly Income ($)",)),
+                    Column("promo_used", "flag", "1 if the subscriber has used a promotional offer",
+                           aliases=("Promotional Offers Used",)),
+                    Column("profiles", "whole number", "Profiles in the account", low=1,
+                           aliases=("Number of Profiles Created",)),
+                ),
+            ),
+        ),
+    ),
+    "trialers": StudyContract(
+        origin="",
+        tables=(
+            TableContract(
+                name="test_cohorts",
+                row="one customer who began a trial on the day of the test",
+                columns=(
+                    Column("customer_id", "text", "Identifies the customer", unique=True),
+                    Column("cohort", "text", "Whether the customer could see the widget",
+                           allowed=("Test", "Control")),
+                ),
+            ),
+            TableContract(
+                name="product_activity",
+                row="one start or completion of a task",
+                columns=(
+                    Column("customer_id", "text", "Who"),
+                    Column("task", "whole number", "Which of the three tasks", low=1, high=3),
+                    Column("action", "text", "What", allowed=("start", "complete")),
+                    Column("timestamp", "timestamp", "When"),
+                ),
+            ),
+            TableContract(
+                name="help_activity",
+                row="one time that the system saw a customer in trouble",
+                columns=(
+                    Column("customer_id", "text", "Who"),
+                    Column("task", "whole number", "In which of the three tasks", low=1, high=3),
+                    Column("timestamp", "timestamp", "When"),
+                    Column("channel", "text",
+                           "Help chosen; all but OTHER are Customer Success (CS)",
+                           allowed=CHANNELS),
+                ),
+            ),
+            TableContract(
+                name="conversion",
+                row="one customer's decision at the end of the trial",
+                columns=(
+                    Column("customer_id", "text", "Who", unique=True),
+                    Column("converted", "flag", "1 if the customer subscribed"),
+                    Column("converted_at", "timestamp", "When", nullable=True),
+                ),
+                rules=(
+                    Rule("converted_at", "must be empty unless converted = 1",
+                         lambda row: (row["converted"] == 0) & row["converted_at"].notnull()),
+                ),
+            ),
+        ),
+        cross_rules=(
+            *(_known(name, "customer_id", "test_cohorts", "customer_id")
+              for name in ("product_activity", "help_activity", "conversion")),
+            *(_not_repeated(name, "timestamp") for name in ("product_activity", "help_activity")),
+            CrossRule("test_cohorts", "customer_id", "must have a row in conversion",
+                      _without_conversion, "left out", _with_conversion),
+            CrossRule("product_activity", "timestamp", "a task must not be completed before its start",
+                      lambda tables: (found := _first_actions(tables)).filter(
+                          found["timestamp"] < found["_started"]),
+                      "kept; it counts as completed, without a time to complete"),
+            CrossRule("product_activity", "task", "a task completed must have been started",
+                      lambda tables: (found := _first_actions(tables)).filter(
+                          found["timestamp"].notnull() & found["_started"].isnull()),
+                      "kept; it counts as completed, without a time to complete"),
+            CrossRule("product_activity", "task",
+                      "a task must not be started before the one before it is completed",
+                      _out_of_series, "kept"),
+            CrossRule("help_activity", "timestamp", "help must not be asked before the task's start",
+                      _help_before_start, "kept"),
+        ),
+    ),
 }
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One broken rule in one column.
-
-    Attributes:
-        file: the file, or the table of a database.
-        column: canonical name of the column; None: the whole table.
-        row: first row at fault as a spreadsheet counts (the header is row 1); None where rows have
-            no order (a database) or the rule is not about a row.
-        value: the value there.
-        rule: what must hold.
-        count: how many rows are at fault.
-    """
-
-    file: str
-    rule: str
-    column: str | None = None
-    row: int | None = None
-    value: object = None
-    count: int = 1
-
-    def shown_value(self) -> str | None:
-        """The value at fault, safe to print; None where the rule is not about a value."""
-        about_value = self.value is not None or (self.column and self.row)
-        return show(self.value) if about_value else None
-
-    def __str__(self) -> str:
-        where = [self.file]
-        where += [f"column {self.column}"] if self.column else []
-        where += [f"row {self.row}"] if self.row else []
-        where += [f"value {shown}"] if (shown := self.shown_value()) else []
-        more = f" ({self.count:,} rows break this rule)" if self.count > 1 else ""
-        return f"{', '.join(where)}: {self.rule}{more}"
+def allowed_text(column: Column) -> str:
+    """How an error and the dictionary name the values allowed."""
+    return column.allowed_as or "one of " + ", ".join(column.allowed)
 
 
-class ContractError(Exception):
-    """A table that breaks its contract.
-
-    Attributes:
-        problems: every broken rule, as far as the table could be read.
-        hint: what shows them all.
-    """
-
-    def __init__(self, problems: Sequence[Problem], hint: str = ""):
-        self.problems = tuple(problems)
-        more = len(self.problems) - 1
-        also = f"; {more} more problem{'s' if more > 1 else ''}" if more else ""
-        super().__init__(f"{self.problems[0]}{also}{f'; {hint}' if hint else ''}")
-
-
-def show(value: object) -> str:
-    """A value from a table: quoted, escaped and cut, safe on one line of a terminal."""
-    if value is None:
-        return "(empty)"
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def match_header(
-    contract: TableContract, header: Sequence[str], file: str
-) -> tuple[dict[str, int], list[Problem]]:
-    """Find the contract's columns in a header, whatever the case and the choice of space, `-`, `_`.
-
-    Returns:
-        Position of each column found, by canonical name, and what is wrong with the header.
-    """
-    positions: dict[str, list[int]] = {}
-    for position, name in enumerate(header):
-        positions.setdefault(_plain(name), []).append(position)
-    found, problems = {}, []
-    for column in contract.columns:
-        names = dict.fromkeys(_plain(name) for name in (column.name, *column.aliases))
-        at = [position for name in names for position in positions.get(name, ())]
-        if len(at) == 1:
-            found[column.name] = at[0]
-            continue
-        named = ", ".join(show(header[i]) for i in (at or range(min(len(header), 20))))
-        rule = f"must be in the header once, not as {named}" if at else (
-            f"column is missing; the header has {named or 'no names'}"
-        )
-        problems.append(Problem(file, rule, column.name))
-    return found, problems
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]+", "_", name.strip()).casefold()
-
-
-def typed(contract: TableContract, raw: ir.Table) -> ir.Table:
-    """The table as the analysis sees it: the contract's columns, in its order, in its types."""
-    return raw.select(**_values(contract, raw))
-
-
-def _values(contract: TableContract, raw: ir.Table) -> dict[str, ir.Value]:
-    """The columns in the contract's types; what cannot be converted is null."""
-    return {c.name: _convert(c, raw[c.name]) for c in contract.columns if c.name in raw.columns}
-
-
-def _convert(column: Column, value: ir.Value) -> ir.Value:
-    cast = value.try_cast if value.type().is_string() else value.cast
-    if column.type not in ("whole number", "number"):
-        return cast(TYPES[column.type][0])
-    number = cast("float64")
-    usable = ~(number.isnan() | number.isinf())
-    if value.type().is_string():  # some backends read 1_000 as a number, others do not
-        usable &= ~value.contains("_")
-    if column.type == "number":
-        return usable.ifelse(number, ibis.null("float64"))
-    usable &= (number % 1 == 0) & (number.abs() < 2**53)  # beyond, float64 skips whole numbers
-    return usable.ifelse(number, ibis.null("float64")).cast("int64")
-
-
-def _readable(column: Column, dtype: dt.DataType, can_parse: bool) -> bool:
-    """Whether values of a column's type in the source can stand for the contract's type."""
-    if dtype.is_string():
-        return can_parse or column.type == "text"
-    return {
-        "text": dtype.is_integer() or dtype.is_uuid(),
-        "whole number": dtype.is_numeric() or dtype.is_boolean(),
-        "number": dtype.is_numeric(),
-        "date": dtype.is_date() or dtype.is_timestamp(),
-        "timestamp": dtype.is_date() or dtype.is_timestamp(),
-    }[column.type]
-
-
-def _allowed(column: Column) -> str:
-    return column.allowed_as or "one of " + ", ".join(map(str, column.allowed))
-
-
-def _range(column: Column) -> str:
+def range_text(column: Column) -> str:
+    """How an error and the dictionary name the bounds."""
     if column.low is not None and column.high is not None:
         return f"from {column.low:g} to {column.high:g}"
     return f"{column.low:g} or more" if column.high is None else f"{column.high:g} or less"
-
-
-def _outside(column: Column, value: ir.Value) -> ir.BooleanValue:
-    bounds = [value < column.low] if column.low is not None else []
-    bounds += [value > column.high] if column.high is not None else []
-    return functools.reduce(operator.or_, bounds)
-
-
-def _row_rules(contract: TableContract, present: Iterable[str]) -> list[Rule]:
-    """Every rule about single rows, for the columns present; `broken` takes the raw table."""
-    rules = []
-
-    def add(column: Column, text: str, broken: Callable[[ir.Value, ir.Value], ir.BooleanValue]):
-        def on_table(raw):
-            return broken(raw[column.name], _convert(column, raw[column.name]))
-
-        rules.append(Rule(column.name, f"must {text}", on_table))
-
-    for column in contract.columns:
-        if column.name not in present:
-            continue
-        if not column.nullable:
-            add(column, "not be empty", lambda raw, value: raw.isnull())
-        if column.type != "text":
-            add(column, f"be {TYPES[column.type][1]}",
-                lambda raw, value: raw.notnull() & value.isnull())
-        if column.low is not None or column.high is not None:
-            add(column, f"be {_range(column)}", lambda raw, value, c=column: _outside(c, value))
-        if column.allowed:
-            add(column, f"be {_allowed(column)}",
-                lambda raw, value, c=column: value.notin(c.allowed))
-    if all(column.name in present for column in contract.columns):
-        rules += [
-            Rule(rule.column, rule.text, lambda raw, rule=rule: rule.broken(_values(contract, raw)))
-            for rule in contract.rules
-        ]
-    return rules
-
-
-def find_problems(
-    contract: TableContract, raw: ir.Table, file: str, ordered: bool, can_parse: bool = True
-) -> list[Problem]:
-    """Check a table inside its backend.
-
-    Args:
-        contract: what the table must look like.
-        raw: the columns found, under their canonical names, in the types of the source.
-        file: how problems name the table.
-        ordered: whether the rows have an order, so that a row can be named.
-        can_parse: whether the backend can try to read text as a number or a date.
-
-    Returns:
-        One problem a broken rule, with its first row; rows are counted from 2 (the header is 1).
-    """
-    problems = [
-        Problem(file, f"must be {TYPES[c.type][1]}; the column's type is {dtype}", c.name)
-        for c in contract.columns
-        if (dtype := raw.schema().get(c.name)) and not _readable(c, dtype, can_parse)
-    ]
-    raw = raw.drop(*(problem.column for problem in problems))
-    rules = _row_rules(contract, raw.columns)
-    unique = [c.name for c in contract.columns if c.unique and c.name in raw.columns]
-    measures = {"rows": raw.count()}
-    for i, rule in enumerate(rules):
-        measures[f"rule{i}"] = rule.broken(raw).fill_null(False).sum()
-    for i, name in enumerate(unique):
-        measures[f"unique{i}"] = raw[name].count() - raw[name].nunique()
-    counts = raw.aggregate(**measures).to_pyarrow().to_pylist()[0]
-    if not counts["rows"]:
-        return [*problems, Problem(file, "must have at least one row of data")]
-
-    numbered = raw.mutate(_row=ibis.row_number().over() + 2 if ordered else ibis.null("int64"))
-    for i, rule in enumerate(rules):
-        if counts[f"rule{i}"]:
-            at_fault = numbered.filter(rule.broken(numbered))
-            problems.append(_first(at_fault, file, rule.column, rule.text, counts[f"rule{i}"]))
-    for i, name in enumerate(unique):
-        if counts[f"unique{i}"]:
-            present = numbered.filter(numbered[name].notnull())
-            seen = ibis.row_number().over(group_by=name, order_by="_row")
-            at_fault = present.mutate(_seen=seen).filter(lambda t: t["_seen"] > 0)
-            problems.append(_first(at_fault, file, name, "must not repeat", counts[f"unique{i}"]))
-    return problems
-
-
-def _first(at_fault: ir.Table, file: str, column: str, rule: str, count: int) -> Problem:
-    row = at_fault.order_by("_row").limit(1).select("_row", column).to_pyarrow().to_pylist()[0]
-    return Problem(file, rule, column, row["_row"], row[column], count)
-
-
-def to_frame(problems: Sequence[Problem]) -> pd.DataFrame:
-    """The problems as a table: file, column, row, value (quoted), rule, count of rows at fault."""
-    columns = ["file", "column", "row", "value", "rule", "count"]
-    frame = pd.DataFrame([asdict(problem) for problem in problems], columns=columns)
-    frame["row"] = frame["row"].astype("Int64")
-    frame["value"] = [problem.shown_value() for problem in problems]
-    return frame
 
 
 def data_dictionary() -> str:
@@ -380,13 +636,18 @@ def data_dictionary() -> str:
             parts.append(f"### {study}/{table.name}\n\nOne row: {table.row}.\n")
             columns = pd.DataFrame([_entry(column) for column in table.columns])
             parts.append(columns.to_markdown(index=False) + "\n")
-            parts += [f"- `{rule.column}`: {rule.text}." for rule in table.rules]
+            if table.rules:
+                parts.append("\n".join(f"- `{r.column}` {r.text}." for r in table.rules) + "\n")
+        if contract.cross_rules:
+            parts.append(f"### Between the rows and tables of {study}\n")
+            parts.append(pd.DataFrame(map(_cross_entry, contract.cross_rules))
+                         .to_markdown(index=False) + "\n")
     return "\n".join(parts)
 
 
 def _entry(column: Column) -> dict[str, str]:
-    limits = [_allowed(column)] if column.allowed else []
-    limits += [_range(column)] if column.low is not None or column.high is not None else []
+    limits = [allowed_text(column)] if column.allowed else []
+    limits += [range_text(column)] if column.low is not None or column.high is not None else []
     limits += ["no repeats"] if column.unique else []
     return {
         "column": f"`{column.name}`",
@@ -399,7 +660,15 @@ def _entry(column: Column) -> dict[str, str]:
     }
 
 
-_DICTIONARY_HEAD = """\
+def _cross_entry(rule: CrossRule) -> dict[str, str]:
+    return {
+        "column": f"`{rule.table}.{rule.column}`",
+        "rule": rule.text,
+        "rows that break it": rule.handling or "an error",
+    }
+
+
+_DICTIONARY_HEAD = f"""\
 # The shipped tables
 
 **All data here is synthetic.** No row describes a real person or a real purchase. The tables are
@@ -411,10 +680,17 @@ To use tables of your own, put them in a folder laid out like this one, `STUDY/T
 `STUDY/TABLE.parquet`, or in a database as tables named `STUDY_TABLE`, and name it in `BOOK_DATA`.
 `python -m analysis check` tells what in them does not fit.
 
-- CSV: UTF-8 with a header row; separated by comma, semicolon, tab or `|`; ISO dates; an empty field
-  is a missing value.
+- CSV: UTF-8 with a header row; separated by comma, semicolon, tab or `|`. An empty field is a
+  missing value; lines without any value are skipped.
 - The header match ignores case and the choice of space, `-` or `_`. The order of the columns does
   not matter, further columns are ignored.
+- Space around a value is ignored, and so is case where only certain values are allowed.
+- Dates are ISO (`2024-03-05`, `2024-03-05 14:30:00`), or name the month (`5 Mar 2024`,
+  `March 5, 2024`). `05/03/2024` is refused: it may mean May. A time with a zone
+  (`2024-03-05T14:30:00+01:00`, `... UTC`) is turned into UTC.
+- A table that breaks a rule about its columns is refused. Single rows at odds with other rows are
+  reported as a warning and handled as said below; when more than {MOST_LEFT_OUT:.0%} of a table
+  would be left out, the table is refused.
 """
 
 if __name__ == "__main__":

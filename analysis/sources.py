@@ -2,23 +2,32 @@
 
 `BOOK_DATA` (or the argument `where`) names a folder with a sub-folder a study, `STUDY/TABLE.csv` or
 `STUDY/TABLE.parquet`, or an Ibis connection URL (`duckdb://file.ddb`, `postgres://...`,
-`pyspark://...`) where the tables are named `STUDY_TABLE`. Tables stay where they are: what is
-handed out are Ibis tables, typed by the contract; files are read by an in-memory DuckDB when a
-query runs.
+`pyspark://...`) where the tables are named `STUDY_TABLE`. What is handed out are Ibis tables, typed
+by the contract, without the rows that a contract's cross rules leave out.
+
+Tables in a database and Parquet files stay where they are. CSV is text, so it is parsed once, into
+a temporary DuckDB file that lives as long as its tables. DuckDB is held to `MEMORY`; what needs
+more goes through the disk.
 
 Every file looked for, there or not, and every URL is announced as the audit event `analysis.read`
 (`sys.addaudithook`), so that a cache can know what a computation depends on.
 """
 
 import csv
+import functools
 import itertools
+import operator
 import os
 import re
 import shlex
+import shutil
 import sys
+import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import duckdb
 import ibis
@@ -26,12 +35,14 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 from ibis.common.exceptions import TableNotFound
 
-from analysis import contracts
-from analysis.contracts import CONTRACTS, ContractError, Problem, TableContract
+from analysis import checks
+from analysis.checks import ContractError, Problem
+from analysis.contracts import CONTRACTS, TableContract
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data"
 SUFFIXES = (".csv", ".parquet")
 DELIMITERS = ",;\t|"
+MEMORY = "2GB"  # of DuckDB; Python and the statistics come on top
 csv.field_size_limit(2**31 - 1)
 
 
@@ -48,6 +59,8 @@ class Tables:
         origin: where the tables are, for people; a password in a URL is masked.
         shipped: whether they are the synthetic tables of this project.
         fallback: whether that is because the place named has nothing for this study.
+        tables: the tables by name.
+        warnings: rows at odds with other rows, and what was done with them.
     """
 
     study: str
@@ -55,6 +68,7 @@ class Tables:
     shipped: bool
     fallback: bool
     tables: dict[str, ir.Table]
+    warnings: tuple[Problem, ...] = ()
 
     def table(self, name: str) -> ir.Table:
         """A table by its name in the contract, with canonical column names."""
@@ -74,14 +88,18 @@ def open_study(study: str, where: str | Path | None = None) -> Tables:
     """
     where = _where(where)
     tables, problems = check_study(study, where)
-    if problems:
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
         data = "" if tables.shipped else f" --data {shlex.quote(_mask(str(where)))}"
-        raise ContractError(problems, f"run `python -m analysis check{data} {study}` for all")
+        raise ContractError(errors, f"run `python -m analysis check{data} {study}` for all")
     return tables
 
 
 def check_study(study: str, where: str | Path | None = None) -> tuple[Tables, list[Problem]]:
-    """Like `open_study`, but returns the problems; the tables are those that have all columns."""
+    """Like `open_study`, but returns the problems, errors and warnings.
+
+    Where there are errors, the tables are those that have all columns, whatever is in them.
+    """
     if study not in CONTRACTS:
         raise SourceError(f"no study {study!r}; there is {', '.join(CONTRACTS)}")
     where = _where(where)
@@ -118,26 +136,76 @@ def _check_folder(
     if not folder.is_dir() and not shipped:
         return None
 
-    connection = ibis.duckdb.connect()
+    connection = _embedded()
     shown = Path("data", study) if shipped else folder
-    tables, problems = {}, []
+    found = {}
     for contract, paths in candidates.items():
         there = [path for path in paths if path.is_file()]
+        file = str(shown / (there[0].name if len(there) == 1 else contract.name))
         if len(there) == 1:
             read = _read_csv if there[0].suffix == ".csv" else _read_parquet
-            data, found = read(connection, contract, there[0], str(shown / there[0].name))
-            problems += found
-            tables |= {contract.name: data} if data is not None else {}
+            data, problems = read(connection, contract, there[0], file)
         elif there:
             rule = "the table must be there once, not as .csv and as .parquet"
-            problems.append(Problem(str(shown / contract.name), rule))
+            data, problems = None, [Problem(file, rule)]
         else:
             names = sorted(path.name for path in folder.glob("*"))
-            holds = ", ".join(map(contracts.show, names[:10])) or "nothing"
+            holds = ", ".join(map(checks.show, names[:10])) or "nothing"
             rule = f"file is missing (.csv or .parquet); the folder holds {holds}"
-            problems.append(Problem(str(shown / contract.name), rule))
+            data, problems = None, [Problem(file, rule)]
+        found[contract.name] = _Found(file, data, problems)
     origin = f"the shipped synthetic tables, {shown}" if shipped else str(folder)
-    return Tables(study, origin, shipped, fallback, tables), problems
+    tables, problems = _compared(study, found, connection)
+    return Tables(study, origin, shipped, fallback, tables, _warnings(problems)), problems
+
+
+def _embedded() -> ibis.BaseBackend:
+    """A DuckDB on a temporary file that goes with the connection."""
+    folder = tempfile.mkdtemp(prefix="tables-")
+    connection = ibis.duckdb.connect(
+        Path(folder, "tables.ddb"), memory_limit=MEMORY, temp_directory=str(Path(folder, "spill"))
+    )
+    weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
+    return connection
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A table as it was found: how problems name it, its typed rows with `_row`, its problems."""
+
+    file: str
+    data: ir.Table | None
+    problems: list[Problem]
+
+
+def _compared(
+    study: str, found: dict[str, _Found], connection: ibis.BaseBackend | None = None
+) -> tuple[dict[str, ir.Table], list[Problem]]:
+    """The tables without `_row` and without what is left out, and all problems.
+
+    Args:
+        study: the study.
+        found: its tables by name.
+        connection: an embedded DuckDB, where tables that lose rows are written once instead of
+            computed at every use.
+    """
+    problems = list(itertools.chain.from_iterable(table.problems for table in found.values()))
+    typed = {name: table.data for name, table in found.items() if table.data is not None}
+    cleaned = typed
+    if len(typed) == len(found):
+        files = {name: table.file for name, table in found.items()}
+        more, cleaned = checks.find_cross_problems(CONTRACTS[study], typed, files)
+        problems += more
+    tables = {}
+    for name, table in cleaned.items():
+        tables[name] = table.drop("_row")
+        if connection is not None and table is not typed[name]:
+            tables[name] = connection.create_table(f"{name}_left", tables[name])
+    return tables, problems
+
+
+def _warnings(problems: list[Problem]) -> tuple[Problem, ...]:
+    return tuple(problem for problem in problems if problem.severity == "warning")
 
 
 def _check_backend(study: str, url: str | Path) -> tuple[Tables, list[Problem]] | None:
@@ -145,56 +213,83 @@ def _check_backend(study: str, url: str | Path) -> tuple[Tables, list[Problem]] 
     url = str(url)
     masked = _mask(url)
     sys.audit("analysis.read", masked)
-    # DuckDB would make a missing file, and lock it against the other readers of a parallel build.
-    options = {"read_only": True} if url.startswith("duckdb://") else {}
-    tables, problems = {}, []
+    found = {}
     try:
-        connection = ibis.connect(url, **options)
+        connection = _connect(url)
         can_parse = connection.has_operation(ops.TryCast)
         for contract in CONTRACTS[study].tables:
             name = f"{study}_{contract.name}"
             try:
                 table = connection.table(name)
             except TableNotFound:
-                problems.append(Problem(name, "table is missing"))
+                found[contract.name] = _Found(name, None, [Problem(name, "table is missing")])
                 continue
-            at, found = contracts.match_header(contract, table.columns, name)
-            raw = table.select(**{column: table[i] for column, i in at.items()}) if at else None
-            data, more = _checked(contract, raw, name, found, ordered=False, can_parse=can_parse)
-            problems += more
-            tables |= {contract.name: data} if data is not None else {}
+            at, header = checks.match_header(contract, table.columns, name)
+            data, problems = None, header
+            if at:
+                columns = {column: table[i] for column, i in at.items()}
+                raw = table.select(**columns, _row=ibis.null("int64"))
+                problems = header + checks.find_problems(contract, raw, name, can_parse)
+                data = None if header else checks.typed(contract, raw)
+            found[contract.name] = _Found(name, data, problems)
+        if all(p.rule == "table is missing" for table in found.values() for p in table.problems):
+            if all(table.problems for table in found.values()):
+                return None
+        tables, problems = _compared(study, found)
     # Every driver raises errors of its own.
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise SourceError(f"can't read {masked}: {reason[0].replace(url, masked)}") from error
-    if not tables and all(problem.rule == "table is missing" for problem in problems):
-        return None
-    return Tables(study, masked, False, False, tables), problems
+    return Tables(study, masked, False, False, tables, _warnings(problems)), problems
 
 
-def _checked(
-    contract: TableContract, raw: ir.Table | None, file: str, header: list[Problem],
-    ordered: bool, can_parse: bool = True,
-) -> tuple[ir.Table | None, list[Problem]]:
-    """The typed table (None where columns lack) and every problem, those of the header first."""
-    if raw is None:
-        return None, header
-    problems = header + contracts.find_problems(contract, raw, file, ordered, can_parse)
-    return (None if header else contracts.typed(contract, raw)), problems
+def _connect(url: str) -> ibis.BaseBackend:
+    if url.startswith("duckdb://"):
+        # DuckDB would make a missing file, and lock it against other readers of a parallel build.
+        options = {"read_only": True, "memory_limit": MEMORY, "temp_directory": _spill_folder()}
+        named = dict(parse_qsl(urlsplit(url).query))
+        return ibis.connect(url, **{k: v for k, v in options.items() if k not in named})
+    if url.startswith("pyspark://"):
+        return _connect_spark(url)
+    return ibis.connect(url)
+
+
+def _spill_folder() -> str:
+    return str(Path(tempfile.gettempdir(), f"tables-{os.getpid()}-spill"))
+
+
+def _connect_spark(url: str) -> ibis.BaseBackend:
+    """Spark by `pyspark://[/WAREHOUSE][?OPTION=VALUE&...]`.
+
+    Ibis would set the options again on the running session, which Spark refuses for the static ones
+    (the warehouse, the catalog, the master).
+    """
+    from pyspark.sql import SparkSession  # the extra `spark`
+
+    parts = urlsplit(url)
+    builder = SparkSession.builder.config("spark.sql.session.timeZone", "UTC")
+    if parts.path:
+        builder = builder.config("spark.sql.warehouse.dir", parts.path)
+    for name, value in parse_qsl(parts.query):
+        builder = builder.config(name, value)
+    return ibis.pyspark.connect(builder.getOrCreate())
 
 
 def _read_parquet(
     connection: ibis.BaseBackend, contract: TableContract, path: Path, file: str
 ) -> tuple[ir.Table | None, list[Problem]]:
     try:
-        table = connection.read_parquet(path)
-        at, header = contracts.match_header(contract, table.columns, file)
-        raw = table.select(**{column: table[i] for column, i in at.items()}) if at else None
-        data, problems = _checked(contract, raw, file, header, ordered=True)
+        table = connection.read_parquet(path, file_row_number=True)
+        header = [name for name in table.columns if name != "file_row_number"]
+        at, problems = checks.match_header(contract, header, file)
+        if not at:
+            return None, problems
+        columns = {column: table[header[i]] for column, i in at.items()}
+        raw = table.select(**columns, _row=table["file_row_number"] + 1)  # there is no header row
+        data = None if problems else checks.typed(contract, raw)
+        return data, problems + checks.find_problems(contract, raw, file)
     except duckdb.Error as error:
         return None, [Problem(file, f"must be a Parquet file ({str(error).splitlines()[0]})")]
-    # No header row is counted in Parquet.
-    return data, [replace(p, row=p.row and p.row - 1) for p in problems]
 
 
 def _read_csv(
@@ -205,41 +300,50 @@ def _read_csv(
         if stream.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             return None, [Problem(file, "must be UTF-8; the file is UTF-16")]
     dialects = [_dialect(path, delimiter) for delimiter in DELIMITERS]
-    matches = [contracts.match_header(contract, dialect.header, file) for dialect in dialects]
+    matches = [checks.match_header(contract, dialect.header, file) for dialect in dialects]
     best = max(range(len(matches)), key=lambda i: len(matches[i][0]))
     dialect, (at, header) = dialects[best], matches[best]
     if not dialect.header:
         return None, [Problem(file, "must have a header row; the file is empty")]
-    width = len(dialect.header)
     fault = _first_fault(dialect, at, file, last=dialect.above + 1)
     if fault:
         return None, [fault]
     if not at:
         return None, header
 
-    def read(strict: bool):
-        table = connection.read_csv(
+    names, text = [f"c{i}" for i in range(len(dialect.header))], f"{contract.name}_text"
+
+    def load(strict: bool) -> ir.Table:
+        fields = connection.read_csv(
             path, auto_detect=False, delim=dialect.delimiter, quote='"', escape='"', header=False,
-            skip=dialect.above + 1, columns={f"c{i}": "VARCHAR" for i in range(width)},
-            strict_mode=strict,
+            skip=dialect.above + 1, columns=dict.fromkeys(names, "VARCHAR"), strict_mode=strict,
         )
-        raw = table.select(**{column: table[i] for column, i in at.items()})
-        return _checked(contract, raw, file, header, ordered=True)
+        rows = fields.mutate(_row=ibis.row_number().over() + 2)
+        # Spreadsheets export rows that were once used as lines of delimiters.
+        filled = functools.reduce(operator.or_, (rows[name].notnull() for name in names))
+        columns = {column: rows[names[i]] for column, i in at.items()}
+        kept = rows.filter(filled).select("_row", **columns)
+        return connection.create_table(text, kept, overwrite=True)
 
     try:
-        data, problems = read(strict=True)
+        raw = load(strict=True)
     except duckdb.Error:
         fault = _first_fault(dialect, at, file)
         if fault:
             return None, [*header, fault]
         try:  # DuckDB is stricter than RFC 4180 asks, on mixed line ends for example.
-            data, problems = read(strict=False)
+            raw = load(strict=False)
         except duckdb.Error as error:
             lines = str(error).split("Possible")[0].strip().splitlines()
             reason = " ".join(dict.fromkeys((lines[0], lines[-1])))[:200]
             return None, [*header, Problem(file, f"must be a CSV file ({reason})")]
+    problems = checks.find_problems(contract, raw, file)
+    data = None
+    if not header:
+        data = connection.create_table(contract.name, checks.typed(contract, raw))
+        connection.drop_table(text)
     rows = _spreadsheet_rows(dialect, {p.row for p in problems if p.row})
-    return data, [replace(p, row=rows.get(p.row)) for p in problems]
+    return data, header + [replace(p, row=rows.get(p.row)) for p in problems]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis import sources
-from analysis.contracts import ContractError, Problem
+from analysis.checks import ContractError, Problem
 
 COLUMNS = ["student_id", "student_country", "paid", "minutes_watched_21", "minutes_watched_22"]
 HEADER = ",".join(COLUMNS) + "\n"
@@ -94,11 +94,12 @@ def test_a_study_that_is_not_there_falls_back_to_the_shipped_tables(tmp_path):
         HEADER + GOOD.replace("2.5", "2.5,"),
         " Student ID ,STUDENT-COUNTRY,Paid,minutes watched 21,Minutes_Watched_22,\n1,US,0,,2.5,x\n",
         '"extra\nname",' + HEADER + '"é\n;",' + GOOD,
-        HEADER + "1,US,0.0,, 2.5 \n",
+        HEADER + " 1 ,us,no,  , 2.5 \n",
+        HEADER + ",,,,\n" + GOOD + ",,,,\n" * 5000,
     ],
     ids=["plain", "no last line end", "BOM", "CRLF", "CR", "mixed line ends", "semicolon", "tab",
          "bar", "empty lines below", "empty lines above", "quoted", "delimiter at the end",
-         "header spelling", "extra column with line breaks", "spaces and 0.0"],
+         "header spelling", "extra column with line breaks", "spaces and spelling", "lines of delimiters"],
 )
 def test_csv_dialects_read_the_same(folder, content):
     assert students(folder(content)) == [
@@ -109,7 +110,7 @@ def test_csv_dialects_read_the_same(folder, content):
 
 def test_strange_text_survives(folder):
     ids = ["=cmd()", "|", "<script>alert(1)</script>", 'a"b', "two\nlines", "a,b", "007", "NULL",
-           " padded ", "é漢🎓", "'; drop table x; --", "#1"]
+           "é漢🎓", "'; drop table x; --", "#1"]
     out = io.StringIO()
     csv.writer(out).writerows([COLUMNS, *([i, "NA", 1, 1, ""] for i in ids)])
     read = students(folder(out.getvalue()))
@@ -141,7 +142,7 @@ rows = st.lists(
     st.tuples(
         st.text(
             st.characters(codec="utf-8", exclude_characters="\r\n\0\ufeff"), min_size=1, max_size=5
-        ),
+        ).filter(lambda text: text == text.strip()),
         st.sampled_from([None, "US", "IN", "NA"]), st.sampled_from([0, 1]), minutes, minutes,
     ),
     min_size=1, max_size=8, unique_by=lambda row: row[0],
@@ -167,7 +168,8 @@ def test_what_is_written_is_what_is_read(folder, rows, order, delimiter, line_en
 
 QUOTE = 'must close every quoted field with " before the next delimiter or line'
 NUMBER = "must be a finite number such as 1234.5"
-COUNTRY = "must be an ISO 3166-1 alpha-2 code in capitals, for example US"
+COUNTRY = "must be an ISO 3166-1 alpha-2 code, for example US"
+FLAG = "must be 0 or 1 (or no or yes, false or true)"
 FAULTS = {
     "duplicate id": (HEADER + GOOD + "2,US,0,,1\n1,IN,1,3,\n", "student_id", 4, "1",
                      "must not repeat"),
@@ -184,21 +186,20 @@ FAULTS = {
     "decimal comma": ((HEADER + GOOD).replace(",", ";").replace(".", ","),
                       "minutes_watched_22", 2, "2,5", NUMBER),
     "NUL": (HEADER + "1,US,0,\0,\n", "minutes_watched_21", 2, "\0", NUMBER),
-    "paid = 2": (HEADER + GOOD + "2,US,2,,1\n", "paid", 3, "2", "must be one of 0, 1"),
-    "paid = 0.5": (HEADER + "1,US,0.5,,1\n", "paid", 2, "0.5", "must be a whole number"),
-    "paid = 1e300": (HEADER + "1,US,1e300,,1\n", "paid", 2, "1e300", "must be a whole number"),
-    "paid = True": (HEADER + "1,US,True,,1\n", "paid", 2, "True", "must be a whole number"),
+    "paid = 2": (HEADER + GOOD + "2,US,2,,1\n", "paid", 3, "2", FLAG),
+    "paid = 0.5": (HEADER + "1,US,0.5,,1\n", "paid", 2, "0.5", FLAG),
+    "paid = 1e300": (HEADER + "1,US,1e300,,1\n", "paid", 2, "1e300", FLAG),
+    "paid = maybe": (HEADER + "1,US,maybe,,1\n", "paid", 2, "maybe", FLAG),
     "no plan": (HEADER + "1,US,,,1\n", "paid", 2, None, "must not be empty"),
     "three letters": (HEADER + "1,USA,0,,1\n", "student_country", 2, "USA", COUNTRY),
-    "lower case": (HEADER + "1,us,0,,1\n", "student_country", 2, "us", COUNTRY),
     "no such country": (HEADER + "1,XX,0,,1\n", "student_country", 2, "XX", COUNTRY),
-    "a space": (HEADER + "1, ,0,,1\n", "student_country", 2, " ", COUNTRY),
+    "an id of space": (HEADER + " ,US,0,,1\n", "student_id", 2, " ", "must not be empty"),
     "below a quoted newline": (HEADER + '"1\nx",US,0,,\n2,US,0,-1,\n', "minutes_watched_21", 3,
                                "-1", "must be 0 or more"),
     "below blank lines": ("\n" + HEADER + GOOD + "\n\n2,US,0,-1,\n", "minutes_watched_21", 6, "-1",
                           "must be 0 or more"),
     "below a BOM": (b"\xef\xbb\xbf" + (HEADER + "1,US,3,,\n").encode(), "paid", 2, "3",
-                    "must be one of 0, 1"),
+                    FLAG),
     "not UTF-8": ((HEADER + GOOD + "2é,US,0,,1\n").encode("latin-1"), "student_id", 3, "2é",
                   "must be UTF-8 text; save the file as UTF-8"),
     "header not UTF-8": (("é," + HEADER + GOOD).encode("latin-1"), None, 1, "é",

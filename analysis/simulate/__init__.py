@@ -3,12 +3,16 @@
 import importlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-GENERATORS = {"engagement": "analysis.simulate.engagement"}
+STUDIES = ("engagement", "customers", "mooc", "netflix", "trialers")
+GENERATORS = {study: f"analysis.simulate.{study}" for study in STUDIES}
+FORMATS = ("csv", "parquet")
 SMALLEST_SCALE = 0.01
 
 
@@ -35,30 +39,74 @@ def parts(
     return module.parts(module.SEED if seed is None else seed, scale)
 
 
-def write(study: str, out: Path, seed: int | None = None, scale: float = 1) -> dict[Path, int]:
-    """Write a study's tables as CSV into `out/STUDY/`; returns the rows of each file written.
+def write(
+    study: str,
+    out: Path,
+    seed: int | None = None,
+    scale: float = 1,
+    file_format: str = "csv",
+    watch: Callable[[Iterator], Iterator] = iter,
+) -> dict[Path, int]:
+    """Write a study's tables into `out/STUDY/`; returns the rows of each file written.
 
-    The bytes depend on seed and scale alone. Every file is written aside and swapped in when all
-    are whole, so a run that is interrupted leaves the old tables as they were.
+    The bytes of CSV files depend on seed and scale alone. Every file is written aside and swapped
+    in when all are whole, so a run that is interrupted leaves the old tables as they were.
+
+    Args:
+        study: a key of `GENERATORS`.
+        out: the folder for `STUDY/TABLE.csv`.
+        seed: see `parts`.
+        scale: see `parts`.
+        file_format: "csv" or "parquet".
+        watch: wraps the parts as they are made, to show progress.
+
+    Raises:
+        ValueError: a study, seed, scale or format that is not there.
     """
+    if file_format not in FORMATS:
+        raise ValueError(f"no format {file_format!r}; there is {', '.join(FORMATS)}")
     tables = parts(study, seed, scale)
     folder = Path(out) / study
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[Path, int] = {}
     aside: dict[Path, Path] = {}
+    writers: dict[Path, pq.ParquetWriter] = {}
     try:
-        for part in tables:
+        for part in watch(tables):
             for name, frame in part.items():
-                path = folder / f"{name}.csv"
-                aside[path] = folder / f".{name}.csv.{os.getpid()}"
-                frame.to_csv(
-                    aside[path], mode="a" if path in rows else "w", header=path not in rows,
-                    index=False, lineterminator="\n", encoding="utf-8", float_format="%.2f",
-                )
+                path = folder / f"{name}.{file_format}"
+                if path not in aside:
+                    aside[path] = folder / f".{path.name}.{os.getpid()}"
+                if file_format == "csv":
+                    frame.to_csv(
+                        aside[path], mode="a" if path in rows else "w", header=path not in rows,
+                        index=False, lineterminator="\n", encoding="utf-8", float_format="%.2f",
+                    )
+                else:
+                    if path not in writers:
+                        writers[path] = pq.ParquetWriter(aside[path], _schema(frame))
+                    writers[path].write_table(pa.Table.from_pandas(
+                        _rounded(frame), schema=writers[path].schema, preserve_index=False
+                    ))
                 rows[path] = rows.get(path, 0) + len(frame)
+        for writer in writers.values():
+            writer.close()
         for path, written in aside.items():
             written.replace(path)
     finally:
         for written in aside.values():
             written.unlink(missing_ok=True)
     return rows
+
+
+def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Floats as a CSV file holds them, so that both formats give the same results."""
+    return frame.round(2)
+
+
+def _schema(frame: pd.DataFrame) -> pa.Schema:
+    """The Arrow schema of a table; a column without any value is text."""
+    schema = pa.Schema.from_pandas(_rounded(frame), preserve_index=False).remove_metadata()
+    return pa.schema(
+        field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema
+    )

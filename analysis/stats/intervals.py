@@ -164,7 +164,10 @@ def proportion(
         raise ValueError(f"method: must be one of {sorted(names)}, got {method!r}")
     key, name = names[method]
     low, high = proportion_confint(successes, n, alpha=1 - confidence, method=key)
-    return Interval(successes / n, max(0.0, float(low)), min(1.0, float(high)), confidence, name)
+    # Where nobody or everybody counts the end is exact; arithmetic leaves 1e-19 there.
+    low = 0.0 if successes == 0 else float(low)
+    high = 1.0 if successes == n else float(high)
+    return Interval(successes / n, low, high, confidence, name)
 
 
 def _need_variation(variance: float, name: str, what: str, where: str = "") -> None:
