@@ -4,11 +4,12 @@ Everything that looks at rows is an Ibis expression. One pass over a table count
 rule; only rules that are broken cost a second query, for the first row at fault.
 """
 
+import datetime
 import functools
 import operator
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import ibis
@@ -22,7 +23,6 @@ from analysis.contracts import (
     TYPES,
     Column,
     CrossRule,
-    Rule,
     StudyContract,
     TableContract,
     allowed_text,
@@ -34,13 +34,14 @@ _NUMBER = "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$"
 _DATE = "(1[89]|2[01])[0-9][0-9]-(0?[1-9]|1[0-2])-(0?[1-9]|[12][0-9]|3[01])"
 _TIME = "([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
 _ISO = f"^{_DATE}([T ]{_TIME})?$"
-_ZONE = "[ ]?(Z|UTC|GMT|[+-][01][0-9](:?[0-5][0-9])?)"
-_ZONED = f"^{_DATE}[T ]{_TIME}{_ZONE}$"
+_ZONED = f"^({_DATE}[T ]{_TIME})[ ]?(Z|UTC|GMT|[+-][01][0-9](:?[0-5][0-9])?)$"
+_OFFSET = "[0-9][ ]?([+-])([0-9][0-9]):?([0-9]*)$"
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _NAME = ("(JAN(?:UARY)?|FEB(?:RUARY)?|MAR(?:CH)?|APR(?:IL)?|MAY|JUNE?|JULY?|AUG(?:UST)?|"
          "SEPT?(?:EMBER)?|OCT(?:OBER)?|NOV(?:EMBER)?|DEC(?:EMBER)?)[.]?")
-_DAY_FIRST = f"^([0-9]{{1,2}})[ -]{_NAME}[ -]([0-9]{{4}})(.*)$"
-_MONTH_FIRST = f"^{_NAME}[ ]([0-9]{{1,2}}),?[ ]([0-9]{{4}})(.*)$"
+_YEAR = "((?:1[89]|2[01])[0-9][0-9])"
+_DAY_FIRST = f"^([0-9]{{1,2}})[ -]{_NAME}[ -]{_YEAR}([ ]{_TIME})?$"
+_MONTH_FIRST = f"^{_NAME}[ ]([0-9]{{1,2}}),?[ ]{_YEAR}([ ]{_TIME})?$"
 _FLAGS = {"yes": 1, "no": 0, "y": 1, "n": 0, "true": 1, "false": 0, "t": 1, "f": 0}
 
 
@@ -105,6 +106,7 @@ def show(value: object) -> str:
     """A value from a table: quoted, escaped and cut, safe on one line of a terminal."""
     if value is None:
         return "(empty)"
+    value = str(value) if isinstance(value, datetime.date) else value
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -150,18 +152,37 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.strip()).casefold()
 
 
-def typed(contract: TableContract, raw: ir.Table) -> ir.Table:
-    """The table as the analysis sees it, in the contract's types and order of columns.
+def stage(contract: TableContract, raw: ir.Table, can_parse: bool = True) -> ir.Table:
+    """Converts every value once: `raw` with a column beside each of the contract's, in its type.
 
-    A column `_row` of `raw` stays.
+    Args:
+        contract: what the table must look like.
+        raw: the columns found, under their canonical names, in the types of the source, and `_row`:
+            the row that a problem names, null where rows have no order.
+        can_parse: whether the backend can try to read text as a number or a date.
+
+    Returns:
+        `raw` and the converted columns; a value that can't be converted is null there. A column
+        whose type in the source can't stand for the contract's has none.
     """
-    kept = {"_row": raw["_row"]} if "_row" in raw.columns else {}
-    return raw.select(**_values(contract, raw), **kept)
+    columns = [c for c in contract.columns if c.name in raw.columns]
+    readable = [c for c in columns if _readable(c, raw[c.name].type(), can_parse)]
+    return raw.mutate(**{_converted(c.name): _convert(c, raw[c.name]) for c in readable})
 
 
-def _values(contract: TableContract, raw: ir.Table) -> dict[str, ir.Value]:
-    """The columns in the contract's types; what cannot be converted is null."""
-    return {c.name: _convert(c, raw[c.name]) for c in contract.columns if c.name in raw.columns}
+def typed(contract: TableContract, staged: ir.Table) -> ir.Table:
+    """The table as the analysis sees it, in the contract's types and order of columns, and `_row`."""
+    return staged.select(**_values(contract, staged), _row="_row")
+
+
+def _converted(name: str) -> str:
+    return f"{name} converted"
+
+
+def _values(contract: TableContract, staged: ir.Table) -> dict[str, ir.Value]:
+    """The converted columns by their canonical names."""
+    names = [c.name for c in contract.columns if _converted(c.name) in staged.columns]
+    return {name: staged[_converted(name)] for name in names}
 
 
 def _given(value: ir.Value) -> ir.Value:
@@ -214,32 +235,29 @@ def _number(value: ir.Value) -> ir.FloatingValue:
 
 
 def _moment(text: ir.StringValue) -> ir.TimestampValue:
-    """Dates and times that can mean one moment only, in UTC; null for everything else."""
-    def by_name(pattern: str, day: int, month: int, year: int, rest: int) -> ir.StringValue:
-        name = text.re_extract(pattern, month).left(3)
-        number = name.cases(*((m, f"{i:02}") for i, m in enumerate(_MONTHS, start=1)))
-        return (
-            text.re_extract(pattern, year) + "-" + number + "-" + text.re_extract(pattern, day)
-            + text.re_extract(pattern, rest)
-        )
+    """Dates and times that can mean one moment only, in UTC; null for everything else.
 
-    # Backends differ in what they take for a date, and in what they do with a zone.
+    Backends differ in what they take for a date and in what they do with a zone, so what they are
+    given to cast is always `YYYY-MM-DD` or `YYYY-MM-DD HH:MM[:SS[.F]]`.
+    """
     text = text.upper().replace("/", "-")
-    iso = ibis.cases(
-        (text.re_search(f"^{_DATE}"), text),
-        (text.re_search(_DAY_FIRST), by_name(_DAY_FIRST, 1, 2, 3, 4)),
-        (text.re_search(_MONTH_FIRST), by_name(_MONTH_FIRST, 2, 1, 3, 4)),
-    )
-    local = ibis.cases((iso.re_search(_ISO), iso)).try_cast("timestamp")
-    zoned = ibis.cases((iso.re_search(_ZONED), iso))
-    there = zoned.re_replace(f"{_ZONE}$", "").try_cast("timestamp")
-    offset = zoned.re_extract(f"{_ZONE}$", 1)
-    minutes = offset.substr(1, 2).try_cast("int64") * 60
-    minutes += ibis.coalesce(offset.re_extract("([0-9][0-9])$", 1).try_cast("int64"), 0) * (
-        offset.length() > 3
-    ).cast("int64")
-    ahead = ibis.cases((offset.startswith("+"), minutes), (offset.startswith("-"), -minutes), else_=0)
-    return ibis.coalesce(local, there - ahead.as_interval("m"))
+
+    def by_name(pattern: str, day: int, month: int) -> ir.StringValue:
+        name = text.re_extract(pattern, month).left(3)
+        number = name.cases(*((m, f"-{i:02}-") for i, m in enumerate(_MONTHS, start=1)))
+        return (text.re_extract(pattern, 3) + number + text.re_extract(pattern, day)
+                + text.re_extract(pattern, 4))
+
+    local = ibis.cases(
+        (text.re_search(_ISO), text),
+        (text.re_search(_DAY_FIRST), by_name(_DAY_FIRST, 1, 2)),
+        (text.re_search(_MONTH_FIRST), by_name(_MONTH_FIRST, 2, 1)),
+    ).try_cast("timestamp")
+    zoned = text.re_extract(_ZONED, 1).nullif("").try_cast("timestamp")
+    sign = text.re_extract(_OFFSET, 1)
+    hours = (sign + text.re_extract(_OFFSET, 2)).try_cast("int64").fill_null(0)
+    minutes = (sign + text.re_extract(_OFFSET, 3)).try_cast("int64").fill_null(0)
+    return ibis.coalesce(local, zoned - (hours * 60 + minutes).as_interval("m"))
 
 
 def _readable(column: Column, dtype: dt.DataType, can_parse: bool) -> bool:
@@ -262,81 +280,66 @@ def _outside(column: Column, value: ir.Value) -> ir.BooleanValue:
     return functools.reduce(operator.or_, bounds)
 
 
-def _row_rules(contract: TableContract, present: Iterable[str]) -> list[Rule]:
-    """Every rule about single rows, for the columns present; `broken` takes the raw table."""
-    rules = []
-
-    def add(column: Column, text: str, broken: Callable[[ir.Value, ir.Value], ir.BooleanValue]):
-        def on_table(raw):
-            return broken(_given(raw[column.name]), _convert(column, raw[column.name]))
-
-        rules.append(Rule(column.name, f"must {text}", on_table))
-
+def _row_rules(contract: TableContract, staged: ir.Table) -> list[tuple[str, str, ir.BooleanValue]]:
+    """Every rule about single rows, for the columns present: column, text, where it is broken."""
+    values, rules = _values(contract, staged), []
     for column in contract.columns:
-        if column.name not in present:
+        if column.name not in values:
             continue
+        given, value = _given(staged[column.name]), values[column.name]
+        broken = {}
         if not column.nullable:
-            add(column, "not be empty", lambda given, value: given.isnull())
+            broken["not be empty"] = given.isnull()
         if column.type != "text" or column.allowed:
             text = allowed_text(column) if column.allowed else TYPES[column.type][1]
-            add(column, f"be {text}", lambda given, value: given.notnull() & value.isnull())
+            broken[f"be {text}"] = given.notnull() & value.isnull()
         if column.low is not None or column.high is not None:
-            add(column, f"be {range_text(column)}",
-                lambda given, value, c=column: _outside(c, value))
-    if all(column.name in present for column in contract.columns):
-        rules += [
-            Rule(rule.column, rule.text, lambda raw, rule=rule: rule.broken(_values(contract, raw)))
-            for rule in contract.rules
-        ]
+            broken[f"be {range_text(column)}"] = _outside(column, value)
+        rules += [(column.name, f"must {text}", where) for text, where in broken.items()]
+    if len(values) == len(contract.columns):
+        rules += [(rule.column, rule.text, rule.broken(values)) for rule in contract.rules]
     return rules
 
 
-def find_problems(
-    contract: TableContract, raw: ir.Table, file: str, can_parse: bool = True
-) -> list[Problem]:
+def find_problems(contract: TableContract, staged: ir.Table, file: str) -> list[Problem]:
     """Check a table by itself, inside its backend.
 
     Args:
         contract: what the table must look like.
-        raw: the columns found, under their canonical names, in the types of the source, and `_row`:
-            the row that a problem names, null where rows have no order.
+        staged: what `stage` made of it.
         file: how problems name the table.
-        can_parse: whether the backend can try to read text as a number or a date.
 
     Returns:
         One problem a broken rule, with its first row.
     """
     problems = [
-        Problem(file, f"must be {TYPES[c.type][1]}; the column's type is {dtype}", c.name)
+        Problem(file, f"must be {TYPES[c.type][1]}; the column's type is {staged[c.name].type()}",
+                c.name)
         for c in contract.columns
-        if (dtype := raw.schema().get(c.name)) and not _readable(c, dtype, can_parse)
+        if c.name in staged.columns and _converted(c.name) not in staged.columns
     ]
-    raw = raw.drop(*(problem.column for problem in problems))
-    rules = _row_rules(contract, raw.columns)
-    unique = [c for c in contract.columns if c.unique and c.name in raw.columns]
-    measures = {"rows": raw.count()}
-    for i, rule in enumerate(rules):
-        measures[f"rule{i}"] = rule.broken(raw).fill_null(False).sum()
-    for i, column in enumerate(unique):
-        value = _convert(column, raw[column.name])
-        measures[f"unique{i}"] = value.count() - value.nunique()
-    counts = raw.aggregate(**measures).to_pyarrow().to_pylist()[0]
+    rules = _row_rules(contract, staged)
+    values = _values(contract, staged)
+    unique = [c.name for c in contract.columns if c.unique and c.name in values]
+    measures = {"rows": staged.count()}
+    for i, (_column, _text, broken) in enumerate(rules):
+        measures[f"rule{i}"] = broken.fill_null(False).sum()
+    for i, name in enumerate(unique):
+        measures[f"unique{i}"] = values[name].count() - values[name].nunique()
+    counts = staged.aggregate(**measures).to_pyarrow().to_pylist()[0]
     if not counts["rows"]:
         return [*problems, Problem(file, "must have at least one row of data")]
 
-    for i, rule in enumerate(rules):
+    for i, (column, text, broken) in enumerate(rules):
         if counts[f"rule{i}"]:
-            at_fault = raw.filter(rule.broken(raw))
-            found = Problem(file, rule.text, rule.column, count=counts[f"rule{i}"])
-            problems.append(_with_first(found, at_fault))
-    for i, column in enumerate(unique):
+            found = Problem(file, text, column, count=counts[f"rule{i}"])
+            problems.append(_with_first(found, staged.filter(broken)))
+    for i, name in enumerate(unique):
         if counts[f"unique{i}"]:
-            present = raw.mutate(_value=_convert(column, raw[column.name]))
-            present = present.filter(_._value.notnull())
-            seen = ibis.row_number().over(group_by="_value", order_by="_row")
-            at_fault = present.mutate(_seen=seen).filter(_._seen > 0)
-            found = Problem(file, "must not repeat", column.name, count=counts[f"unique{i}"])
-            problems.append(_with_first(found, at_fault))
+            seen = ibis.row_number().over(group_by=_converted(name), order_by="_row")
+            at_fault = staged.filter(values[name].notnull()).mutate(_seen=seen)
+            found = Problem(file, "must not repeat", name, count=counts[f"unique{i}"])
+            problems.append(_with_first(found, at_fault.filter(_._seen > 0)))
     return problems
 
 
@@ -378,6 +381,6 @@ def find_cross_problems(
 def _judged(rule: CrossRule, problem: Problem, rows: int) -> Problem:
     """An error where the book has no way to handle the rows, or would leave out too many."""
     if rule.kept and problem.count > MOST_LEFT_OUT * rows:
-        share = f"{problem.count / rows:.0%} of the rows do not, {MOST_LEFT_OUT:.0%} are put up with"
-        return replace(problem, rule=f"{rule.text}; {share}")
+        share = f"{problem.count / rows:.0%} of the rows break this"
+        return replace(problem, rule=f"{rule.text}; {share}, at most {MOST_LEFT_OUT:.0%} may")
     return replace(problem, handling=rule.handling)

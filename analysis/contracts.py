@@ -4,17 +4,20 @@
 data dictionary `data/README.md` is printed from here (`python -m analysis.contracts`).
 
 A table that breaks a rule about a column or a row is an error. A row that breaks a rule between
-rows or tables (`CrossRule`) is a warning where the book has a way to handle it: the rule says which.
+rows or tables (`CrossRule`) is a warning where the book has a way to handle it, which the rule
+names.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pycountry
+from ibis import _
+from ibis.expr.types.groupby import GroupedTable
 
 # ISO 3166-1, and Kosovo's user-assigned code, which is in wide use.
 COUNTRY_CODES = (*(country.alpha_2 for country in pycountry.countries), "XK")
@@ -156,24 +159,24 @@ def _not_repeated(table: str, column: str, only_with_time: bool = False) -> Cros
         column: a timestamp.
         only_with_time: a day alone does not tell a repeated row from a second purchase that day.
     """
-    def timed(rows: ir.Table) -> ir.BooleanValue:
-        day = rows[column].truncate("D")
-        return rows[column] != day if only_with_time else ibis.literal(True)
+    def equal(rows: ir.Table) -> GroupedTable:
+        return rows.group_by([name for name in rows.columns if name != "_row"])
+
+    def has_time(rows: ir.Table) -> ir.BooleanValue:
+        return rows[column] != rows[column].truncate("D")
 
     def repeats(tables: Tables) -> ir.Table:
         rows = tables[table]
-        columns = [name for name in rows.columns if name != "_row"]
-        groups = rows.filter(timed(rows)).group_by(columns)
-        copies = groups.aggregate(_row=rows["_row"].max(), _rows=rows.count() - 1)
+        rows = rows.filter(has_time(rows)) if only_with_time else rows
+        copies = equal(rows).aggregate(_row=_["_row"].max(), _rows=_.count() - 1)
         return copies.filter(copies["_rows"] > 0)
 
     def kept(tables: Tables) -> ir.Table:
         rows = tables[table]
-        columns = [name for name in rows.columns if name != "_row"]
-        # Written as a group, not as `distinct`, so that the first of equal rows keeps its number.
-        once = rows.filter(timed(rows)).group_by(columns).aggregate(_row=rows["_row"].min())
-        once = once.select(rows.columns)
-        return once.union(rows.filter(~timed(rows))) if only_with_time else once
+        # A group, not `distinct`, so that rows keep the number of the first of their kind.
+        timed = rows.filter(has_time(rows)) if only_with_time else rows
+        once = equal(timed).aggregate(_row=_["_row"].min()).select(rows.columns)
+        return once.union(rows.filter(~has_time(rows))) if only_with_time else once
 
     text = "must not be in a row that repeats another" + (" to the second" * only_with_time)
     return CrossRule(table, column, text, repeats, "counted once", kept)
@@ -211,7 +214,7 @@ def _paid_views_without_purchase(tables: Tables) -> ir.Table:
 
 def _orders_of_several_users(tables: Tables) -> ir.Table:
     orders = tables["orders"].group_by("order_id").aggregate(
-        _row=lambda t: t["_row"].max(), _users=lambda t: t["user_id"].nunique()
+        _row=_["_row"].max(), _users=_["user_id"].nunique()
     )
     return orders.filter(orders["_users"] > 1)
 
@@ -220,14 +223,14 @@ def _users_without_sign_up(tables: Tables) -> ir.Table:
     events = tables["events"]
     signed_up = events.filter(events["event_type"] == "signed_up")
     rows = events.anti_join(signed_up, "user_id")
-    return rows.group_by("user_id").aggregate(_row=rows["_row"].min(), _rows=rows.count())
+    return rows.group_by("user_id").aggregate(_row=_["_row"].min(), _rows=_.count())
 
 
 def _before_sign_up(table: str, column: str) -> Callable[[Tables], ir.Table]:
     def at_fault(tables: Tables) -> ir.Table:
         rows, events = tables[table], tables["events"]
         sign_ups = events.filter(events["event_type"] == "signed_up").group_by("user_id")
-        sign_ups = sign_ups.aggregate(_signed_up=lambda t: t["event_timestamp"].min())
+        sign_ups = sign_ups.aggregate(_signed_up=_["event_timestamp"].min())
         joined = rows.inner_join(sign_ups, "user_id")
         return joined.filter(joined[column] < joined["_signed_up"])
 
@@ -237,25 +240,24 @@ def _before_sign_up(table: str, column: str) -> Callable[[Tables], ir.Table]:
 def _completions(tables: Tables) -> ir.Table:
     """A row a user and course completed: first completion, first enrolment (null: none)."""
     events = tables["events"]
-    enrolled = events["event_type"] == "enrolled_in_course"
-    completed = events["event_type"] == "completed_course"
+    enrolled = _["event_type"] == "enrolled_in_course"
+    completed = _["event_type"] == "completed_course"
     pairs = events.filter(enrolled | completed).group_by("user_id", "course_id").aggregate(
-        _enrolled=events["event_timestamp"].min(where=enrolled),
-        event_timestamp=events["event_timestamp"].min(where=completed),
-        _row=events["_row"].min(where=completed),
+        _enrolled=_["event_timestamp"].min(where=enrolled),
+        event_timestamp=_["event_timestamp"].min(where=completed),
+        _row=_["_row"].argmin(_["event_timestamp"], where=completed),
     )
-    return pairs.filter(pairs["event_timestamp"].notnull())
+    return pairs.filter(_["event_timestamp"].notnull())
 
 
 def _first_actions(tables: Tables) -> ir.Table:
     """A row a customer and task: first start and first completion (null: none)."""
-    rows = tables["product_activity"]
-    started, completed = rows["action"] == "start", rows["action"] == "complete"
-    return rows.group_by("customer_id", "task").aggregate(
-        _started=rows["timestamp"].min(where=started),
-        timestamp=rows["timestamp"].min(where=completed),
-        _row=rows["_row"].min(where=completed),
-        _row_started=rows["_row"].min(where=started),
+    started, completed = _["action"] == "start", _["action"] == "complete"
+    return tables["product_activity"].group_by("customer_id", "task").aggregate(
+        _started=_["timestamp"].min(where=started),
+        timestamp=_["timestamp"].min(where=completed),
+        _row=_["_row"].argmin(_["timestamp"], where=completed),
+        _row_started=_["_row"].argmin(_["timestamp"], where=started),
     )
 
 
@@ -264,7 +266,7 @@ def _out_of_series(tables: Tables) -> ir.Table:
         "customer_id", "task", timestamp="_started", _row="_row_started"
     )
     done = _first_actions(tables).select(
-        _customer="customer_id", _next=lambda t: t["task"] + 1, _completed="timestamp"
+        _customer="customer_id", _next=_["task"] + 1, _completed="timestamp"
     )
     joined = tasks.left_join(
         done, [tasks["customer_id"] == done["_customer"], tasks["task"] == done["_next"]]
@@ -398,7 +400,14 @@ CONTRACTS = {
         ),
     ),
     "mooc": StudyContract(
-        origin="",
+        origin=(
+            "Nothing is published about such a platform but the columns; the tables are made up so "
+            "that the analyses have a truth to find: a funnel by country and source, times to "
+            "completion cut off by the end of the window, orders by a BG/NBD process with "
+            "Gamma-Gamma values, pairs of courses bought together, cheaper courses that lead to "
+            "dearer ones, and groups of learners. A few rows are dirty, as in a real export; "
+            "`analysis/simulate/mooc.py` says how all of it is made."
+        ),
         tables=(
             TableContract(
                 name="users",
@@ -478,7 +487,7 @@ CONTRACTS = {
             CrossRule("orders", "order_id", "must be of one user", _orders_of_several_users),
             CrossRule("events", "event_type", f"is not one of {', '.join(STAGES)}",
                       lambda tables: tables["events"].filter(
-                          tables["events"]["event_type"].notin(STAGES)),
+                          _["event_type"].notin(STAGES)),
                       "kept; the book's funnel has no such stage"),
             CrossRule("events", "user_id", "must have a signed_up event", _users_without_sign_up,
                       NOT_ORDERED),
@@ -488,11 +497,11 @@ CONTRACTS = {
                       _before_sign_up("orders", "order_timestamp"), "kept"),
             CrossRule("events", "event_timestamp",
                       "a course must not be completed before the enrolment in it",
-                      lambda tables: (found := _completions(tables)).filter(
-                          found["event_timestamp"] < found["_enrolled"]), NOT_ORDERED),
+                      lambda tables: _completions(tables).filter(
+                          _["event_timestamp"] < _["_enrolled"]), NOT_ORDERED),
             CrossRule("events", "course_id", "a course completed must have been enrolled in",
-                      lambda tables: (found := _completions(tables)).filter(
-                          found["_enrolled"].isnull()), NOT_ORDERED),
+                      lambda tables: _completions(tables).filter(
+                          _["_enrolled"].isnull()), NOT_ORDERED),
         ),
     ),
     "netflix": StudyContract(
@@ -544,7 +553,15 @@ CONTRACTS = {
         ),
     ),
     "trialers": StudyContract(
-        origin="",
+        origin=(
+            "No results of the test are published; only its design is: one day, 30% test and 70% "
+            "control, three tasks in series, help from Customer Success or elsewhere, 30 days to "
+            "convert. Everything else is chosen: harder cases ask for help more and turn to "
+            "Customer Success more, so that comparing those who did with those who did not "
+            "misleads; the widget raises its use, its use raises completion, and each completion "
+            "raises conversion, by known amounts. A few rows are dirty, as in a real export; "
+            "`analysis/simulate/trialers.py` says how many, and every true effect."
+        ),
         tables=(
             TableContract(
                 name="test_cohorts",
@@ -597,18 +614,20 @@ CONTRACTS = {
             *(_not_repeated(name, "timestamp") for name in ("product_activity", "help_activity")),
             CrossRule("test_cohorts", "customer_id", "must have a row in conversion",
                       _without_conversion, "left out", _with_conversion),
-            CrossRule("product_activity", "timestamp", "a task must not be completed before its start",
-                      lambda tables: (found := _first_actions(tables)).filter(
-                          found["timestamp"] < found["_started"]),
+            CrossRule("product_activity", "timestamp",
+                      "a task must not be completed before its start",
+                      lambda tables: _first_actions(tables).filter(
+                          _["timestamp"] < _["_started"]),
                       "kept; it counts as completed, without a time to complete"),
             CrossRule("product_activity", "task", "a task completed must have been started",
-                      lambda tables: (found := _first_actions(tables)).filter(
-                          found["timestamp"].notnull() & found["_started"].isnull()),
+                      lambda tables: _first_actions(tables).filter(
+                          _["timestamp"].notnull() & _["_started"].isnull()),
                       "kept; it counts as completed, without a time to complete"),
             CrossRule("product_activity", "task",
                       "a task must not be started before the one before it is completed",
                       _out_of_series, "kept"),
-            CrossRule("help_activity", "timestamp", "help must not be asked before the task's start",
+            CrossRule("help_activity", "timestamp",
+                      "help must not be asked before the task's start",
                       _help_before_start, "kept"),
         ),
     ),

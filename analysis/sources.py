@@ -42,6 +42,7 @@ from analysis.contracts import CONTRACTS, TableContract
 SHIPPED = Path(__file__).resolve().parent.parent / "data"
 SUFFIXES = (".csv", ".parquet")
 DELIMITERS = ",;\t|"
+_MISSING = "table is missing"
 MEMORY = "2GB"  # of DuckDB; Python and the statistics come on top
 csv.field_size_limit(2**31 - 1)
 
@@ -222,19 +223,19 @@ def _check_backend(study: str, url: str | Path) -> tuple[Tables, list[Problem]] 
             try:
                 table = connection.table(name)
             except TableNotFound:
-                found[contract.name] = _Found(name, None, [Problem(name, "table is missing")])
+                found[contract.name] = _Found(name, None, [Problem(name, _MISSING)])
                 continue
             at, header = checks.match_header(contract, table.columns, name)
             data, problems = None, header
             if at:
                 columns = {column: table[i] for column, i in at.items()}
                 raw = table.select(**columns, _row=ibis.null("int64"))
-                problems = header + checks.find_problems(contract, raw, name, can_parse)
-                data = None if header else checks.typed(contract, raw)
+                staged = checks.stage(contract, raw, can_parse)
+                problems = header + checks.find_problems(contract, staged, name)
+                data = _typed(contract, staged)
             found[contract.name] = _Found(name, data, problems)
-        if all(p.rule == "table is missing" for table in found.values() for p in table.problems):
-            if all(table.problems for table in found.values()):
-                return None
+        if all([p.rule for p in table.problems] == [_MISSING] for table in found.values()):
+            return None
         tables, problems = _compared(study, found)
     # Every driver raises errors of its own.
     except Exception as error:
@@ -286,8 +287,9 @@ def _read_parquet(
             return None, problems
         columns = {column: table[header[i]] for column, i in at.items()}
         raw = table.select(**columns, _row=table["file_row_number"] + 1)  # there is no header row
-        data = None if problems else checks.typed(contract, raw)
-        return data, problems + checks.find_problems(contract, raw, file)
+        staged = checks.stage(contract, raw)
+        problems += checks.find_problems(contract, staged, file)
+        return _typed(contract, staged), problems
     except duckdb.Error as error:
         return None, [Problem(file, f"must be a Parquet file ({str(error).splitlines()[0]})")]
 
@@ -311,7 +313,7 @@ def _read_csv(
     if not at:
         return None, header
 
-    names, text = [f"c{i}" for i in range(len(dialect.header))], f"{contract.name}_text"
+    names = [f"c{i}" for i in range(len(dialect.header))]
 
     def load(strict: bool) -> ir.Table:
         fields = connection.read_csv(
@@ -323,27 +325,31 @@ def _read_csv(
         filled = functools.reduce(operator.or_, (rows[name].notnull() for name in names))
         columns = {column: rows[names[i]] for column, i in at.items()}
         kept = rows.filter(filled).select("_row", **columns)
-        return connection.create_table(text, kept, overwrite=True)
+        return connection.create_table(
+            contract.name, checks.stage(contract, kept), overwrite=True
+        )
 
     try:
-        raw = load(strict=True)
+        staged = load(strict=True)
     except duckdb.Error:
         fault = _first_fault(dialect, at, file)
         if fault:
             return None, [*header, fault]
         try:  # DuckDB is stricter than RFC 4180 asks, on mixed line ends for example.
-            raw = load(strict=False)
+            staged = load(strict=False)
         except duckdb.Error as error:
             lines = str(error).split("Possible")[0].strip().splitlines()
             reason = " ".join(dict.fromkeys((lines[0], lines[-1])))[:200]
             return None, [*header, Problem(file, f"must be a CSV file ({reason})")]
-    problems = checks.find_problems(contract, raw, file)
-    data = None
-    if not header:
-        data = connection.create_table(contract.name, checks.typed(contract, raw))
-        connection.drop_table(text)
+    problems = checks.find_problems(contract, staged, file)
     rows = _spreadsheet_rows(dialect, {p.row for p in problems if p.row})
-    return data, header + [replace(p, row=rows.get(p.row)) for p in problems]
+    return _typed(contract, staged), header + [replace(p, row=rows.get(p.row)) for p in problems]
+
+
+def _typed(contract: TableContract, staged: ir.Table) -> ir.Table | None:
+    """The typed table; None where a column lacks."""
+    data = checks.typed(contract, staged)
+    return data if len(data.columns) == len(contract.columns) + 1 else None
 
 
 @dataclass(frozen=True)

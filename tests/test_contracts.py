@@ -40,12 +40,12 @@ def raw(*changes):
 
 
 def find(*changes):
-    return checks.find_problems(VIEWS, raw(*changes), "views.csv")
+    return checks.find_problems(VIEWS, checks.stage(VIEWS, raw(*changes)), "views.csv")
 
 
 def test_a_good_row_fits_and_is_typed():
     assert find({}, {"kind": None, "bought": "0", "price": None, "on": None}) == []
-    row = checks.typed(VIEWS, raw({})).to_pyarrow().to_pylist()[0]
+    row = checks.typed(VIEWS, checks.stage(VIEWS, raw({}))).to_pyarrow().to_pylist()[0]
     assert row == {
         "uid": "u", "on": dt.date(2024, 2, 29), "at": dt.datetime(2024, 2, 29, 10, 11, 12),
         "kind": "a", "age": 13, "share": -0.5, "bought": 1, "price": 2.0, "_row": 2,
@@ -87,12 +87,12 @@ def test_every_fault_is_found_and_counted():
 
 def test_a_rule_over_columns_waits_for_all_its_columns():
     partly = raw({"price": None}).drop("bought")
-    assert checks.find_problems(VIEWS, partly, "views.csv") == []
+    assert checks.find_problems(VIEWS, checks.stage(VIEWS, partly), "views.csv") == []
 
 
 def test_rows_without_order_have_no_row_number():
     unordered = raw({"age": "7"}).mutate(_row=ibis.null("int64"))
-    (found,) = checks.find_problems(VIEWS, unordered, "db")
+    (found,) = checks.find_problems(VIEWS, checks.stage(VIEWS, unordered), "db")
     assert (found.row, found.value) == (None, "7")
     assert str(found) == "db, column age, value '7': must be from 13 to 120"
 

@@ -99,7 +99,8 @@ def test_a_study_that_is_not_there_falls_back_to_the_shipped_tables(tmp_path):
     ],
     ids=["plain", "no last line end", "BOM", "CRLF", "CR", "mixed line ends", "semicolon", "tab",
          "bar", "empty lines below", "empty lines above", "quoted", "delimiter at the end",
-         "header spelling", "extra column with line breaks", "spaces and spelling", "lines of delimiters"],
+         "header spelling", "extra column with line breaks", "spaces and spelling",
+         "lines of delimiters"],
 )
 def test_csv_dialects_read_the_same(folder, content):
     assert students(folder(content)) == [

@@ -101,7 +101,8 @@ def write(
 
 def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
     """Floats as a CSV file holds them, so that both formats give the same results."""
-    return frame.round(2)
+    floats = frame.select_dtypes("float").columns
+    return frame.assign(**frame[floats].round(2))
 
 
 def _schema(frame: pd.DataFrame) -> pa.Schema:
