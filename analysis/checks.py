@@ -181,8 +181,11 @@ def _converted(name: str) -> str:
 
 def _values(contract: TableContract, staged: ir.Table) -> dict[str, ir.Value]:
     """The converted columns by their canonical names."""
-    names = [c.name for c in contract.columns if _converted(c.name) in staged.columns]
-    return {name: staged[_converted(name)] for name in names}
+    # Cast, because a table that was written has types of its own, such as timestamp(6).
+    return {
+        c.name: staged[_converted(c.name)].cast(TYPES[c.type][0])
+        for c in contract.columns if _converted(c.name) in staged.columns
+    }
 
 
 def _given(value: ir.Value) -> ir.Value:

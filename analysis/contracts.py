@@ -333,7 +333,14 @@ CONTRACTS = {
         ),
     ),
     "customers": StudyContract(
-        origin="",
+        origin=(
+            "Nothing is published about such an app; the tables are made up so that the analyses "
+            "have a truth to find: weekly and yearly seasons, a trend, a release that raises the "
+            "conversion of a paywall view, users who differ by device, country and age, buyers of "
+            "very different appetite, and a test of a new paywall of known effect. A few rows are "
+            "dirty, as in a real export; `analysis/simulate/customers.py` says how many, and every "
+            "true value."
+        ),
         tables=(
             TableContract(
                 name="users",

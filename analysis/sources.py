@@ -201,7 +201,9 @@ def _compared(
     for name, table in cleaned.items():
         tables[name] = table.drop("_row")
         if connection is not None and table is not typed[name]:
-            tables[name] = connection.create_table(f"{name}_left", tables[name])
+            left = connection.create_table(f"{name}_left", tables[name])
+            # Written tables have types of their own, such as timestamp(6).
+            tables[name] = left.cast(tables[name].schema())
     return tables, problems
 
 
