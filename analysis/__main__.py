@@ -6,20 +6,46 @@ Exit codes: 0 fine, 1 the data is at fault, 2 the call is wrong.
 import argparse
 import importlib
 import json
+import logging
 import math
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from tabulate import tabulate
 
 from analysis import checks, contracts, simulate, sources
 from analysis.results import scalar
 
+log = logging.getLogger("analysis")
 _DESCRIPTION = "Check tables, print every number of a study, write synthetic tables."
+_EXAMPLES = """\
+examples:
+  python -m analysis check --data my-tables netflix     do my tables fit?
+  python -m analysis results netflix --data my-tables   every number of the chapter, as JSON
+  python -m analysis simulate mooc --out big --scale 20 a larger example to try things on
+
+exit code: 0 fine, 1 the data is at fault, 2 the call is wrong.
+What each table must look like is in data/README.md.
+"""
+_CHECK = """\
+Holds tables against their contracts (data/README.md) and prints, as one table, all that does not
+fit: file, column, row, value, rule, and how many rows. An error stops the book (exit code 1); a
+warning says how the book handles the rows.
+"""
+_RESULTS = """\
+Prints every number that a study's chapter reports, by name, on standard output; warnings go to
+standard error. Exit code 1: the tables do not fit, or are too few to compute with.
+"""
+_SIMULATE = """\
+Writes the synthetic tables of a study, in parts, so that memory stays flat at any scale. The same
+seed and scale give the same bytes.
+"""
 # Modules with `results(tables: sources.Tables) -> dict`: a chapter's numbers by dotted name.
 STUDIES = {
     "engagement": "analysis.engagement",
@@ -49,51 +75,94 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+@contextmanager
+def _progress() -> Iterator[None]:
+    """On a terminal, what is going on stands in the last line while it lasts.
+
+    Nothing may be printed meanwhile: it would go to the line's stream, standard error.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status("") as status:
+        handler = logging.Handler()
+        handler.emit = lambda record: status.update(escape(record.getMessage()))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m analysis", description=_DESCRIPTION)
+    def formatter(prog: str) -> argparse.HelpFormatter:
+        return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=96)
+
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis", description=_DESCRIPTION, epilog=_EXAMPLES,
+        formatter_class=formatter,
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    studies = f"one of {', '.join(STUDIES)}"
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument(
         "--data", metavar="WHERE",
-        help="folder with STUDY/TABLE.csv or .parquet, or an Ibis connection URL with tables "
-        "STUDY_TABLE (default: BOOK_DATA, or else the shipped tables)",
+        help="a folder with STUDY/TABLE.csv or .parquet, or the URL of a database that has tables "
+        "STUDY_TABLE: duckdb://shop.ddb, postgres://user@host/base, pyspark://, ... (default: "
+        "what BOOK_DATA names, or else the shipped tables)",
     )
 
-    check = commands.add_parser("check", parents=[data], help="check tables against contracts")
+    check = commands.add_parser(
+        "check", parents=[data], help="tell what in your tables does not fit",
+        description=_CHECK, formatter_class=formatter,
+    )
     check.add_argument("studies", nargs="*", metavar="STUDY", default=[],
-                       help=f"{', '.join(contracts.CONTRACTS)} (default: all)")
+                       help=f"{studies}; several may be named (default: all)")
     check.set_defaults(run=_check)
 
-    results = commands.add_parser("results", parents=[data], help="print every number of a study")
-    results.add_argument("study", metavar="STUDY", choices=STUDIES, help=", ".join(STUDIES))
+    results = commands.add_parser(
+        "results", parents=[data], help="print every number of a study",
+        description=_RESULTS, formatter_class=formatter,
+    )
+    results.add_argument("study", metavar="STUDY", choices=STUDIES, help=studies)
     results.add_argument("--format", choices=("json", "table"), default="json",
                          help="default: json")
     results.set_defaults(run=_results)
 
-    write = commands.add_parser("simulate", help="write a study's synthetic tables")
-    write.add_argument("study", metavar="STUDY", choices=simulate.GENERATORS,
-                       help=", ".join(simulate.GENERATORS))
+    write = commands.add_parser(
+        "simulate", help="write a study's synthetic tables", description=_SIMULATE,
+        formatter_class=formatter,
+    )
+    write.add_argument("study", metavar="STUDY", choices=simulate.GENERATORS, help=studies)
     write.add_argument("--out", metavar="DIR", type=Path,
-                       help="writes DIR/STUDY/TABLE.csv (default: the shipped tables' folder)")
+                       help="where to write STUDY/TABLE.csv (default: over the shipped tables, "
+                       "which then stay the same, byte for byte)")
     write.add_argument("--format", choices=simulate.FORMATS, default="csv", dest="file_format",
                        help="default: csv")
-    write.add_argument("--seed", metavar="N", type=int, help="default: that of the shipped tables")
+    write.add_argument("--seed", metavar="N", type=int,
+                       help="a whole number, 0 or more (default: that of the shipped tables)")
     write.add_argument("--scale", metavar="K", type=float, default=1.0,
-                       help="multiplies the number of customers (default: 1)")
+                       help="multiplies the number of customers: 0.01 or more (default: 1)")
     write.set_defaults(run=_simulate)
     return parser
 
 
 def _check(options: argparse.Namespace) -> int:
     """Print what does not fit as a table; what was read is said on standard error."""
-    problems = []
+    problems, fits = [], []
     for study in options.studies or contracts.CONTRACTS:
-        tables, found = sources.check_study(study, options.data)
+        with _progress():
+            tables, found = sources.check_study(study, options.data)
+            faults = any(problem.severity == "error" for problem in found)
+            rows = {} if faults else {
+                name: table.count().to_pyarrow().as_py() for name, table in tables.tables.items()
+            }
         _say_where(tables)
         problems += found
-        faults = any(problem.severity == "error" for problem in found)
-        for name, table in tables.tables.items() if not faults else ():
-            print(f"{study}/{name}: {table.count().to_pyarrow().as_py():,} rows fit the contract")
+        fits += [f"{study}/{name}: {n:,} rows fit the contract" for name, n in rows.items()]
+    print(*fits, sep="\n", end="\n" if fits else "")
     if problems:
         frame = checks.to_frame(problems)
         cells = frame.astype(object).where(frame.notna(), "").values
@@ -102,17 +171,18 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _results(options: argparse.Namespace) -> int:
-    tables = sources.open_study(options.study, options.data)
+    with _progress():
+        tables = sources.open_study(options.study, options.data)
+        log.info("computing the numbers of %s", options.study)
+        try:
+            found = importlib.import_module(STUDIES[options.study]).results(tables)
+        except ValueError as error:  # tables that fit and are still too few, or all alike
+            print(f"error: {options.study}: {error}", file=sys.stderr)
+            return 1
     if tables.fallback:
         _say_where(tables)
     for problem in tables.warnings:
         print(f"warning: {problem}; {problem.handling}", file=sys.stderr)
-    study = importlib.import_module(STUDIES[options.study])
-    try:
-        found = study.results(tables)
-    except ValueError as error:  # tables that fit the contract and are still too few or all alike
-        print(f"error: {options.study}: {error}", file=sys.stderr)
-        return 1
     values = {name: scalar(value) for name, value in found.items()}
     if options.format == "json":
         print(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))

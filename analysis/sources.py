@@ -16,6 +16,7 @@ Every file looked for, there or not, and every URL is announced as the audit eve
 import csv
 import functools
 import itertools
+import logging
 import operator
 import os
 import re
@@ -45,6 +46,7 @@ DELIMITERS = ",;\t|"
 _MISSING = "table is missing"
 MEMORY = "2GB"  # of DuckDB; Python and the statistics come on top
 csv.field_size_limit(2**31 - 1)
+log = logging.getLogger(__name__)
 
 
 class SourceError(Exception):
@@ -144,6 +146,7 @@ def _check_folder(
         there = [path for path in paths if path.is_file()]
         file = str(shown / (there[0].name if len(there) == 1 else contract.name))
         if len(there) == 1:
+            log.info("reading and checking %s", file)
             read = _read_csv if there[0].suffix == ".csv" else _read_parquet
             data, problems = read(connection, contract, there[0], file)
         elif there:
@@ -194,6 +197,7 @@ def _compared(
     typed = {name: table.data for name, table in found.items() if table.data is not None}
     cleaned = typed
     if len(typed) == len(found):
+        log.info("comparing the tables of %s", study)
         files = {name: table.file for name, table in found.items()}
         more, cleaned = checks.find_cross_problems(CONTRACTS[study], typed, files)
         problems += more
@@ -222,6 +226,7 @@ def _check_backend(study: str, url: str | Path) -> tuple[Tables, list[Problem]] 
         can_parse = connection.has_operation(ops.TryCast)
         for contract in CONTRACTS[study].tables:
             name = f"{study}_{contract.name}"
+            log.info("checking %s", name)
             try:
                 table = connection.table(name)
             except TableNotFound:

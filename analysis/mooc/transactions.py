@@ -104,12 +104,14 @@ def transactions(
         by: Groups of customers, for example `referral_channel`.
 
     Raises:
-        ValueError: `split` is after `end`, or no order up to it.
+        ValueError: `split` is after `end`, no order up to it, or `by` without `users`.
     """
     split = split or end
     if split > end:
         raise ValueError(f"split: must not be after the end, {end}, not {split}")
     by = tuple(by)
+    if by and users is None:
+        raise ValueError(f"users: needed to group customers by {', '.join(by)}")
     each = customers(orders, end, split)
     if by:
         each = each.left_join(users.select("user_id", *by), "user_id").drop("user_id_right")

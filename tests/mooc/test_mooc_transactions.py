@@ -109,3 +109,5 @@ def test_impossible_periods_are_refused():
         transactions(orders, SPLIT, END)
     with pytest.raises(ValueError, match="2020-01-01"):
         transactions(orders, dt.date(2020, 1, 1))
+    with pytest.raises(ValueError, match="users"):
+        transactions(orders, END, by=("referral_channel",))
