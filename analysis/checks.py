@@ -9,7 +9,7 @@ import functools
 import operator
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import ibis
@@ -157,8 +157,8 @@ def stage(contract: TableContract, raw: ir.Table, can_parse: bool = True) -> ir.
 
     Args:
         contract: what the table must look like.
-        raw: the columns found, under their canonical names, in the types of the source, and `_row`:
-            the row that a problem names, null where rows have no order.
+        raw: the columns found, under their canonical names, in the types of the source. Others stay
+            as they are.
         can_parse: whether the backend can try to read text as a number or a date.
 
     Returns:
@@ -181,7 +181,7 @@ def _converted(name: str) -> str:
 
 def _values(contract: TableContract, staged: ir.Table) -> dict[str, ir.Value]:
     """The converted columns by their canonical names."""
-    # Cast, because a table that was written has types of its own, such as timestamp(6).
+    # Cast, because columns come with finer types than the contract's: timestamp(6) for timestamp.
     return {
         c.name: staged[_converted(c.name)].cast(TYPES[c.type][0])
         for c in contract.columns if _converted(c.name) in staged.columns
@@ -243,24 +243,27 @@ def _moment(text: ir.StringValue) -> ir.TimestampValue:
     Backends differ in what they take for a date and in what they do with a zone, so what they are
     given to cast is always `YYYY-MM-DD` or `YYYY-MM-DD HH:MM[:SS[.F]]`.
     """
-    text = text.upper().replace("/", "-")
+    plain = text.re_search(_ISO)
+    other = text.upper().replace("/", "-")
 
     def by_name(pattern: str, day: int, month: int) -> ir.StringValue:
-        name = text.re_extract(pattern, month).left(3)
+        name = other.re_extract(pattern, month).left(3)
         number = name.cases(*((m, f"-{i:02}-") for i, m in enumerate(_MONTHS, start=1)))
-        return (text.re_extract(pattern, 3) + number + text.re_extract(pattern, day)
-                + text.re_extract(pattern, 4))
+        return (other.re_extract(pattern, 3) + number + other.re_extract(pattern, day)
+                + other.re_extract(pattern, 4))
 
     local = ibis.cases(
-        (text.re_search(_ISO), text),
-        (text.re_search(_DAY_FIRST), by_name(_DAY_FIRST, 1, 2)),
-        (text.re_search(_MONTH_FIRST), by_name(_MONTH_FIRST, 2, 1)),
+        (other.re_search(_ISO), other),
+        (other.re_search(_DAY_FIRST), by_name(_DAY_FIRST, 1, 2)),
+        (other.re_search(_MONTH_FIRST), by_name(_MONTH_FIRST, 2, 1)),
     ).try_cast("timestamp")
-    zoned = text.re_extract(_ZONED, 1).nullif("").try_cast("timestamp")
-    sign = text.re_extract(_OFFSET, 1)
-    hours = (sign + text.re_extract(_OFFSET, 2)).try_cast("int64").fill_null(0)
-    minutes = (sign + text.re_extract(_OFFSET, 3)).try_cast("int64").fill_null(0)
-    return ibis.coalesce(local, zoned - (hours * 60 + minutes).as_interval("m"))
+    zoned = other.re_extract(_ZONED, 1).nullif("").try_cast("timestamp")
+    sign = other.re_extract(_OFFSET, 1)
+    hours = (sign + other.re_extract(_OFFSET, 2)).try_cast("int64").fill_null(0)
+    minutes = (sign + other.re_extract(_OFFSET, 3)).try_cast("int64").fill_null(0)
+    in_utc = zoned - (hours * 60 + minutes).as_interval("m")
+    # Nearly all tables have the first, which costs least.
+    return ibis.cases((plain, text.try_cast("timestamp")), else_=ibis.coalesce(local, in_utc))
 
 
 def _readable(column: Column, dtype: dt.DataType, can_parse: bool) -> bool:
@@ -309,7 +312,8 @@ def find_problems(contract: TableContract, staged: ir.Table, file: str) -> list[
 
     Args:
         contract: what the table must look like.
-        staged: what `stage` made of it.
+        staged: what `stage` made of it, with `_row`: the row that a problem names, null where rows
+            have no order.
         file: how problems name the table.
 
     Returns:
@@ -354,7 +358,10 @@ def _with_first(problem: Problem, at_fault: ir.Table) -> Problem:
 
 
 def find_cross_problems(
-    contract: StudyContract, tables: Mapping[str, ir.Table], files: Mapping[str, str]
+    contract: StudyContract,
+    tables: Mapping[str, ir.Table],
+    files: Mapping[str, str],
+    store: Callable[[ir.Table], ir.Table] | None = None,
 ) -> tuple[list[Problem], dict[str, ir.Table]]:
     """Check the tables of a study against each other, inside their backend.
 
@@ -362,6 +369,9 @@ def find_cross_problems(
         contract: the study's.
         tables: all its tables by name, typed, each with `_row`.
         files: how problems name each table.
+        store: keeps the rows of an expression in the backend, where rows are numbered. Rows at
+            fault are then found once, and left out by number. None: rows have no number; what is
+            left out is worked out again at every use.
 
     Returns:
         One problem a broken rule, and the tables without the rows that the book leaves out.
@@ -369,16 +379,31 @@ def find_cross_problems(
     tables, problems = dict(tables), []
     rows = {name: table.count().to_pyarrow().as_py() for name, table in tables.items()}
     for rule in contract.cross_rules:
-        at_fault = rule.at_fault(tables)
-        stands_for = at_fault["_rows"].sum() if "_rows" in at_fault.columns else at_fault.count()
-        count = stands_for.to_pyarrow().as_py() or 0
+        at_fault, count = _at_fault(rule, tables, store)
         if not count:
             continue
         problem = Problem(files[rule.table], rule.text, rule.column, count=count)
         problems.append(_with_first(_judged(rule, problem, rows[rule.table]), at_fault))
-        if rule.kept:
+        if rule.kept and store is None:
             tables[rule.table] = rule.kept(tables)
+        while rule.kept and store and count:
+            tables[rule.table] = tables[rule.table].anti_join(at_fault, "_row")
+            # A row may stand for several, as of rows that repeat each other three times.
+            if at_fault.count().to_pyarrow().as_py() == count:
+                break
+            at_fault, count = _at_fault(rule, tables, store)
     return problems, tables
+
+
+def _at_fault(
+    rule: CrossRule, tables: Mapping[str, ir.Table], store: Callable[[ir.Table], ir.Table] | None
+) -> tuple[ir.Table, int]:
+    """The rows that break a rule, and how many they stand for."""
+    rows = rule.at_fault(tables)
+    stands_for = rows["_rows"] if "_rows" in rows.columns else ibis.literal(1)
+    rows = rows.select("_row", rule.column, _rows=stands_for)
+    rows = store(rows) if store else rows
+    return rows, rows["_rows"].sum().to_pyarrow().as_py() or 0
 
 
 def _judged(rule: CrossRule, problem: Problem, rows: int) -> Problem:

@@ -149,6 +149,9 @@ def _check_folder(
             log.info("reading and checking %s", file)
             read = _read_csv if there[0].suffix == ".csv" else _read_parquet
             data, problems = read(connection, contract, there[0], file)
+        elif any(path.is_dir() for path in paths):
+            rule = "must be one file, not a folder; join its parts into one Parquet file"
+            data, problems = None, [Problem(file, rule)]
         elif there:
             rule = "the table must be there once, not as .csv and as .parquet"
             data, problems = None, [Problem(file, rule)]
@@ -199,14 +202,17 @@ def _compared(
     if len(typed) == len(found):
         log.info("comparing the tables of %s", study)
         files = {name: table.file for name, table in found.items()}
-        more, cleaned = checks.find_cross_problems(CONTRACTS[study], typed, files)
+        number = itertools.count()
+        store = connection and (
+            lambda rows: connection.create_table(f"at_fault_{next(number)}", rows)
+        )
+        more, cleaned = checks.find_cross_problems(CONTRACTS[study], typed, files, store)
         problems += more
     tables = {}
     for name, table in cleaned.items():
         tables[name] = table.drop("_row")
         if connection is not None and table is not typed[name]:
             left = connection.create_table(f"{name}_left", tables[name])
-            # Written tables have types of their own, such as timestamp(6).
             tables[name] = left.cast(tables[name].schema())
     return tables, problems
 
@@ -320,34 +326,35 @@ def _read_csv(
     if not at:
         return None, header
 
-    names = [f"c{i}" for i in range(len(dialect.header))]
+    names, text = [f"c{i}" for i in range(len(dialect.header))], f"{contract.name}_text"
 
     def load(strict: bool) -> ir.Table:
         fields = connection.read_csv(
             path, auto_detect=False, delim=dialect.delimiter, quote='"', escape='"', header=False,
             skip=dialect.above + 1, columns=dict.fromkeys(names, "VARCHAR"), strict_mode=strict,
         )
-        rows = fields.mutate(_row=ibis.row_number().over() + 2)
-        # Spreadsheets export rows that were once used as lines of delimiters.
-        filled = functools.reduce(operator.or_, (rows[name].notnull() for name in names))
-        columns = {column: rows[names[i]] for column, i in at.items()}
-        kept = rows.filter(filled).select("_row", **columns)
-        return connection.create_table(
-            contract.name, checks.stage(contract, kept), overwrite=True
-        )
+        # First as it stands: rows that are numbered, or compared, while they are read are read by
+        # one thread, or stored out of order.
+        return connection.create_table(text, fields, overwrite=True)
 
     try:
-        staged = load(strict=True)
+        lines = load(strict=True)
     except duckdb.Error:
         fault = _first_fault(dialect, at, file)
         if fault:
             return None, [*header, fault]
         try:  # DuckDB is stricter than RFC 4180 asks, on mixed line ends for example.
-            staged = load(strict=False)
+            lines = load(strict=False)
         except duckdb.Error as error:
-            lines = str(error).split("Possible")[0].strip().splitlines()
-            reason = " ".join(dict.fromkeys((lines[0], lines[-1])))[:200]
+            reasons = str(error).split("Possible")[0].strip().splitlines()
+            reason = " ".join(dict.fromkeys((reasons[0], reasons[-1])))[:200]
             return None, [*header, Problem(file, f"must be a CSV file ({reason})")]
+    lines = lines.mutate(_row=lines.rowid() + 2)
+    # Spreadsheets export rows that were once used as lines of delimiters.
+    filled = functools.reduce(operator.or_, (lines[name].notnull() for name in names))
+    raw = lines.filter(filled).select("_row", **{column: names[i] for column, i in at.items()})
+    staged = connection.create_table(contract.name, checks.stage(contract, raw))
+    connection.drop_table(text)
     problems = checks.find_problems(contract, staged, file)
     rows = _spreadsheet_rows(dialect, {p.row for p in problems if p.row})
     return _typed(contract, staged), header + [replace(p, row=rows.get(p.row)) for p in problems]

@@ -4,6 +4,7 @@ The tables are simulated small ones with their dirt. What backends, left to them
 differently in text is compared value by value.
 """
 
+import datetime as dt
 import importlib
 import importlib.util
 import math
@@ -17,9 +18,11 @@ import pytest
 from analysis import __main__ as cli
 from analysis import checks, simulate, sources
 from analysis.contracts import CONTRACTS, Column, TableContract
+from analysis.mooc import durations, funnels, transactions
 
 SCALES = {"engagement": 0.02, "customers": 0.1, "mooc": 0.05, "netflix": 0.2, "trialers": 0.1}
 STUDIES = list(CONTRACTS)
+SPARK_TYPES = {"int64": "bigint", "float64": "double", "timestamp": "timestamp_ntz"}
 
 
 def numbers(study, where):
@@ -105,6 +108,36 @@ def test_spark(study, spark, expected, tmp_path):
         frame = spark.read.parquet(str(tmp_path / study / f"{table.name}.parquet"))
         frame.createOrReplaceTempView(f"{study}_{table.name}")
     same(numbers(study, "pyspark://"), expected[study])
+
+
+@pytest.mark.slow
+def test_spark_on_what_the_mooc_study_leaves_out(spark, tmp_path):
+    """Reductions with options that the study does not use, or too long for its results."""
+    simulate.write("mooc", tmp_path, seed=12, scale=0.01, file_format="parquet")
+    here = sources.open_study("mooc", tmp_path)
+    for name, table in here.tables.items():
+        rows = table.to_pandas()
+        spark.createDataFrame(rows.astype(object).where(rows.notna(), None), ", ".join(
+            f"{column} {SPARK_TYPES.get(str(dtype), str(dtype))}"
+            for column, dtype in table.schema().items()
+        )).createOrReplaceTempView(f"mooc_{name}")
+    there = sources.open_study("mooc", "pyspark://")
+    end, split = dt.date(2024, 12, 31), dt.date(2024, 6, 30)
+
+    def reductions(tables):
+        events, orders, users = (tables.table(name) for name in ("events", "orders", "users"))
+        by_channel = transactions.transactions(
+            orders, end, split, users=users, by=("referral_channel",)
+        )
+        yield durations.time_to_completion(events, ("course_id",))
+        yield funnels.funnel(events, by=("user_country",), within=20)
+        yield funnels.funnel(events, funnels.STAGES[1:], ("course_id", "user_country"),
+                             ordered=False, within=9)
+        yield by_channel.histories
+        yield by_channel.values
+
+    for found, expected in zip(reductions(there), reductions(here), strict=True):
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-9, check_dtype=False)
 
 
 # Text, what it means as a date, a moment (in UTC), a number, a flag; None: refused.

@@ -88,7 +88,7 @@ def test_a_study_that_is_not_there_falls_back_to_the_shipped_tables(tmp_path):
         (HEADER + GOOD).replace(",", ";"),
         (HEADER + GOOD).replace(",", "\t"),
         (HEADER + GOOD).replace(",", "|"),
-        HEADER + GOOD + "\n\n",
+        HEADER + GOOD + "\n" * 5000,
         "\n\n" + HEADER + "\n" + GOOD,
         HEADER + '"1","US","0","","2.5"\n',
         HEADER + GOOD.replace("2.5", "2.5,"),
@@ -272,6 +272,12 @@ def test_the_table_is_there_twice(folder):
     folder(HEADER + GOOD)
     pd.DataFrame(STUDENTS).to_parquet(folder / "engagement" / "students.parquet")
     assert problems(folder)[0].rule == "the table must be there once, not as .csv and as .parquet"
+
+
+def test_a_folder_of_parts_is_no_table(folder):
+    (folder / "engagement" / "students.parquet").mkdir()
+    (problem,) = problems(folder)
+    assert problem.rule.startswith("must be one file, not a folder")
 
 
 def test_parquet_faults_are_named(folder):

@@ -178,7 +178,7 @@ def _any_order(
 
 
 def stage_counts(events: ir.Table) -> pd.DataFrame:
-    """Events and unique users of every event type, each counted alone, as the seed defines.
+    """Events and unique users of every event type, each counted alone, as the source defines.
 
     Nothing ties one type to another here, so these can't be read as a funnel where users lack a
     stage or have stages out of order; `funnel` does that.

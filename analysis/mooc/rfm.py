@@ -47,7 +47,7 @@ class Rfm:
 
 
 def from_users(users: ir.Table, as_of: dt.date) -> ir.Table:
-    """The values as the seed defines them, on the users table alone.
+    """The values as the source defines them, on the users table alone.
 
     Returns:
         `user_id`; `recency`: days from `enrollment_date` to `as_of`; `frequency`:
