@@ -171,7 +171,7 @@ def stage(contract: TableContract, raw: ir.Table, can_parse: bool = True) -> ir.
 
 
 def typed(contract: TableContract, staged: ir.Table) -> ir.Table:
-    """The table as the analysis sees it, in the contract's types and order of columns, and `_row`."""
+    """The table as the analysis sees it: the contract's columns, in its types, and `_row`."""
     return staged.select(**_values(contract, staged), _row="_row")
 
 
@@ -188,9 +188,18 @@ def _values(contract: TableContract, staged: ir.Table) -> dict[str, ir.Value]:
     }
 
 
+@ibis.udf.scalar.builtin(name="trim")
+def _trim(text: str) -> str:
+    """The text without the spaces around it.
+
+    Every backend has it. `strip` of Ibis asks Spark to trim \\f and \\v, for which Spark takes the
+    letters f and v.
+    """
+
+
 def _given(value: ir.Value) -> ir.Value:
-    """A value of the source without the space around it; null where nothing is left."""
-    return value.strip().nullif("") if value.type().is_string() else value
+    """A value of the source without the spaces around it; null where nothing is left."""
+    return _trim(value).nullif("") if value.type().is_string() else value
 
 
 def _convert(column: Column, value: ir.Value) -> ir.Value:

@@ -32,6 +32,16 @@ NUMBERS = (
     "subscription_months", "age", "monthly_income", "profiles", "daily_watch_hours",
     "satisfaction_score", "engagement_rate", "support_queries",
 )
+# The columns that name the rows of the study's frames.
+KEYS = {
+    "churn_by_category": ("value",),
+    "churn_by_number": ("from_value",),
+    "readings": ("value", "churned"),
+    "months": ("month",),
+    "engagement_by_device": ("value",),
+    "queries_by_age": ("from_age",),
+    "queries_by_age_band": ("from_age",),
+}
 # A number with so many different values or fewer is grouped value by value.
 FEW_VALUES = 12
 # Upper ends of the groups of numbers that have customary ones; the last group is open.
@@ -413,4 +423,4 @@ def _with_mean_intervals(moments: pd.DataFrame) -> pd.DataFrame:
 
 def results(tables: Tables) -> dict[str, Scalar]:
     """Every number that the chapter reports, by name."""
-    return flatten(analyse(tables))
+    return flatten(analyse(tables), KEYS)

@@ -35,6 +35,8 @@ RELEVANT_LIFT = 0.10  # the smallest relative change of mean minutes that would 
 POWER = 0.80
 RESAMPLES = 5000
 SEED = 20221001
+# The columns that name the rows of the study's frames.
+KEYS = {"students": ("who",), "family": ("test",), "sensitivity": ("plan", "kept")}
 COUNTRY_NAMES = {"US": "the United States", "IN": "India"}
 
 
@@ -512,4 +514,4 @@ def students_per_arm(mean: float, sd: float, lift: float) -> int:
 
 def results(tables: Tables) -> dict[str, Scalar]:
     """Every number that the chapter reports, by name."""
-    return flatten(analyse(tables))
+    return flatten(analyse(tables), KEYS)

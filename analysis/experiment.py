@@ -31,6 +31,17 @@ CS = ("ARTICLE", "VIDEO", "CHATBOT", "AGENT")
 CHANNELS = (*CS, "OTHER")
 HELP = ("none", "OTHER", "CS")  # how a customer was helped, or who was never in trouble
 
+# The columns that name the rows of the study's frames.
+KEYS = {
+    "flow": ("stage", "task", "cohort"),
+    "paths": ("cohort", "attempted", "help", "completions", "converted"),
+    "starts": ("date", "hour", "cohort"),
+    "tasks": ("cohort", "task", "hour"),
+    "help": ("cohort", "task", "channel", "first"),
+    "decisions": ("cohort", "completions", "converted", "day"),
+    "faults": ("fault",),
+}
+
 HORIZON = 48 * 60  # minutes for which a task is followed
 PART_OF_DAY = 6  # hours: night, morning, afternoon, evening
 QUARTERS = (0.25, 0.5, 0.75)
@@ -232,7 +243,7 @@ def _analyse(tables: Tables, customers: ir.Table) -> Study:
 
 def results(tables: Tables) -> dict[str, Scalar]:
     """Every number of the study by its dotted name, for `python -m analysis results`."""
-    return flatten(analyse(tables))
+    return flatten(analyse(tables), KEYS)
 
 
 def per_customer(tables: Tables) -> ir.Table:

@@ -39,7 +39,8 @@ def main() -> None:
         }
         measured = {name: run([*map(str, arguments)]) for name, arguments in runs.items()}
         size = sum(path.stat().st_size for path in (out / options.study).iterdir())
-    print(f"{options.study}, {size / 1e9:.1f} GB of {options.file_format}, {os.cpu_count()} cores\n")
+    about = f"{options.study}, {size / 1e9:.1f} GB of {options.file_format}, {os.cpu_count()} cores"
+    print(f"{about}\n")
     print("| command | wall s | CPU s | peak GiB |\n|:--|--:|--:|--:|")
     for name, (wall, cpu, peak) in measured.items():
         print(f"| {name} | {wall:.0f} | {cpu:.0f} | {peak:.2f} |")

@@ -11,7 +11,7 @@ COUNTRIES = (("US", "USA"), ("IN", "IND"), ("DE", "DEU"), ("BR", "BRA"))
 
 
 def good(study: str) -> dict[str, Rows]:
-    """A study's tables, each of at least 40 rows, so that one odd row is below five in a hundred."""
+    """A study's tables, each of 40 rows or more, so that an odd row is below five in a hundred."""
     return {
         "engagement": _engagement, "customers": _customers, "mooc": _mooc, "netflix": _netflix,
         "trialers": _trialers,

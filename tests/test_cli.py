@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_tables
 
 from analysis import __main__ as cli
-from analysis import sources
+from analysis import simulate, sources
+from analysis.contracts import CONTRACTS
 
 ROOT = Path(__file__).parents[1]
 HEADER = "student_id,student_country,paid,minutes_watched_21,minutes_watched_22\n"
@@ -137,13 +139,61 @@ def test_results_of_too_little_data(study, folder, capsys):
     assert err == "error: engagement: sample must have at least 2 values, got 1\n"
 
 
-def test_simulate_writes_what_check_accepts(tmp_path):
-    code, out, err = run("simulate", "engagement", "--out", tmp_path, "--seed", 4, "--scale", 0.05)
-    assert (code, out) == (0, "")
-    assert str(tmp_path / "engagement" / "students.csv") in err
-    code, out, _ = run("check", "--data", tmp_path, "engagement")
+def test_results_of_an_original_file_alone_in_its_folder(tmp_path):
+    (tmp_path / "netflix").mkdir()
+    rows = [
+        {small_tables.NETFLIX_HEADERS[name]: value for name, value in row.items()}
+        for row in small_tables.good("netflix")["subscribers"]
+    ]
+    (tmp_path / "netflix" / "subscribers.csv").write_text(small_tables.text(rows, ";", "\r\n"))
+    code, out, err = run("results", "netflix", "--data", tmp_path)
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    churned = [row["churned"] for row in small_tables.good("netflix")["subscribers"]].count("Yes")
+    assert (found["subscribers"], found["churned"]) == (40, churned)
+    assert found["origin"] == str(tmp_path / "netflix")
+
+
+def test_results_tell_what_was_left_out(tmp_path):
+    tables = small_tables.good("trialers")
+    tables["help_activity"].append(tables["help_activity"][0] | {"customer_id": "nobody"})
+    code, out, err = run(
+        "results", "trialers", "--data", small_tables.write(tmp_path, "trialers", tables)
+    )
     assert code == 0
-    assert "rows fit the contract" in out
+    assert err == (
+        f"warning: {tmp_path / 'trialers' / 'help_activity.csv'}, column customer_id, row 62, "
+        "value 'nobody': must be a customer_id of test_cohorts; left out\n"
+    )
+    assert json.loads(out)["customers.test"] == 14
+
+
+@pytest.mark.parametrize("study", simulate.GENERATORS)
+@pytest.mark.parametrize("file_format", simulate.FORMATS)
+def test_simulate_writes_what_check_accepts(study, file_format, tmp_path, capsys):
+    call = ["simulate", study, "--out", str(tmp_path), "--seed", "4", "--scale", "0.02"]
+    assert cli.main([*call, "--format", file_format]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    for table in CONTRACTS[study].tables:
+        assert str(tmp_path / study / f"{table.name}.{file_format}") in err
+    assert cli.main(["check", "--data", str(tmp_path), study]) == 0
+    assert capsys.readouterr().out.count("rows fit the contract") == len(CONTRACTS[study].tables)
+
+
+def test_simulate_leaves_the_old_tables_when_it_is_interrupted(tmp_path, monkeypatch):
+    simulate.write("netflix", tmp_path, seed=1, scale=0.1)
+    before = (tmp_path / "netflix" / "subscribers.csv").read_bytes()
+
+    def watch(parts):
+        yield next(parts)
+        raise KeyboardInterrupt
+
+    for file_format in simulate.FORMATS:
+        with pytest.raises(KeyboardInterrupt):
+            simulate.write("netflix", tmp_path, 2, 3, file_format, watch)
+    assert [path.name for path in (tmp_path / "netflix").iterdir()] == ["subscribers.csv"]
+    assert (tmp_path / "netflix" / "subscribers.csv").read_bytes() == before
 
 
 def test_simulate_does_not_replace_the_shipped_tables_by_others():
@@ -168,6 +218,8 @@ def test_simulate_does_not_replace_the_shipped_tables_by_others():
         (["simulate", "engagement", "--out", "{}", "--seed", "-1"], "seed must be 0 or more"),
         (["simulate", "engagement", "--out", "{}", "--scale", "0"], "scale must be a number of"),
         (["simulate", "engagement", "--out", __file__], "test_cli.py"),
+        (["simulate", "engagement", "--out", "{}", "--format", "xml"], "xml"),
+        (["simulate", "engagement", "--format", "parquet"], "name --out DIR"),
     ],
 )
 def test_a_wrong_call(arguments, says, tmp_path, capsys):
@@ -188,7 +240,7 @@ def test_help_names_every_command_and_study(capsys):
             cli.main([*command, "--help"])
         assert leaving.value.code == 0
         out = capsys.readouterr().out
-        expected = ["engagement"] if command else ["check", "results", "simulate"]
+        expected = list(CONTRACTS) if command else ["check", "results", "simulate", "exit code"]
         assert all(word in out for word in expected)
 
 

@@ -23,6 +23,25 @@ from analysis.customers.paywall import PaywallTest
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 
+# The columns that name the rows of the study's frames.
+KEYS = {
+    "cleaning": ("table", "column", "rule"),
+    "daily": ("day",),
+    "monthly": ("month",),
+    "conversion": ("dimension", "value", "window"),
+    "cohorts": ("cohort", "months_since"),
+    "retention": ("day",),
+    "first_purchase": ("days",),
+    "shares": ("base", "top"),
+    "skus": ("sku",),
+    "country_by_device": ("country", "device"),
+    "groups": ("group",),
+    "by_day": ("group", "day"),
+    "by_date": ("group", "day"),
+    "balance": ("dimension", "value"),
+    "covariates": ("covariate", "group"),
+}
+
 
 @dataclass(frozen=True)
 class Study:
@@ -95,4 +114,4 @@ def _cleaning(tables: Tables) -> pd.DataFrame:
 
 def results(tables: Tables) -> dict[str, Scalar]:
     """Every number that the chapter reports, by name."""
-    return flatten(analyse(tables))
+    return flatten(analyse(tables), KEYS)

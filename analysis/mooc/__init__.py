@@ -9,9 +9,8 @@ is a row, and `reset_index()` makes the table that a figure takes.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -271,36 +270,4 @@ def results(tables: Tables) -> dict[str, Scalar]:
 
     Left out are the frames that models are fitted to (`MATERIAL`).
     """
-    return flatten(_by_name(analyse(tables)))
-
-
-def _by_name(value: object) -> object:
-    """A result with its frames as mappings, from the names of a row's groups to the row."""
-    if is_dataclass(value):
-        kept = [field.name for field in fields(value) if field.name not in MATERIAL]
-        return {name: _by_name(getattr(value, name)) for name in kept}
-    if isinstance(value, Mapping):
-        return {name: _by_name(item) for name, item in value.items()}
-    if not isinstance(value, pd.DataFrame):
-        return value
-    if value.index.names == [None]:
-        return value.iloc[0].to_dict()
-    return dict(zip(_names(value.index), value.to_dict("records"), strict=True))
-
-
-def _names(index: pd.Index) -> list[tuple[str, ...]]:
-    """Names for the rows; groups that differ only in signs, as C# and C++ do, get numbers."""
-    levels = [index.get_level_values(i) for i in range(index.nlevels)]
-    plain: list[dict[object, str]] = []
-    for level in levels:
-        names: dict[object, str] = {}
-        for value in level.unique():
-            name = stem = re.sub(r"\W+", "_", str(value).lower()).strip("_")
-            number = 1
-            while name in names.values():
-                number += 1
-                name = f"{stem}_{number}"
-            names[value] = name
-        plain.append(names)
-    rows = zip(*levels, strict=True)
-    return [tuple(names[v] for names, v in zip(plain, row, strict=True)) for row in rows]
+    return flatten(analyse(tables), without=MATERIAL)

@@ -1,5 +1,6 @@
 """Generators of the shipped tables: a module a study, each with `SEED` and `parts(seed, scale)`."""
 
+import contextlib
 import importlib
 import math
 import os
@@ -70,33 +71,43 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[Path, int] = {}
     aside: dict[Path, Path] = {}
-    writers: dict[Path, pq.ParquetWriter] = {}
     try:
-        for part in watch(tables):
-            for name, frame in part.items():
-                path = folder / f"{name}.{file_format}"
-                if path not in aside:
+        with contextlib.ExitStack() as opened:
+            append = _csv if file_format == "csv" else _parquet(opened)
+            for part in watch(tables):
+                for name, frame in part.items():
+                    path = folder / f"{name}.{file_format}"
                     aside[path] = folder / f".{path.name}.{os.getpid()}"
-                if file_format == "csv":
-                    frame.to_csv(
-                        aside[path], mode="a" if path in rows else "w", header=path not in rows,
-                        index=False, lineterminator="\n", encoding="utf-8", float_format="%.2f",
-                    )
-                else:
-                    if path not in writers:
-                        writers[path] = pq.ParquetWriter(aside[path], _schema(frame))
-                    writers[path].write_table(pa.Table.from_pandas(
-                        _rounded(frame), schema=writers[path].schema, preserve_index=False
-                    ))
-                rows[path] = rows.get(path, 0) + len(frame)
-        for writer in writers.values():
-            writer.close()
+                    append(aside[path], frame, path not in rows)
+                    rows[path] = rows.get(path, 0) + len(frame)
         for path, written in aside.items():
             written.replace(path)
     finally:
         for written in aside.values():
             written.unlink(missing_ok=True)
     return rows
+
+
+def _csv(path: Path, frame: pd.DataFrame, first: bool) -> None:
+    """Begin a CSV file or append to it."""
+    frame.to_csv(
+        path, mode="w" if first else "a", header=first, index=False, lineterminator="\n",
+        encoding="utf-8", float_format="%.2f",
+    )
+
+
+def _parquet(opened: contextlib.ExitStack) -> Callable[[Path, pd.DataFrame, bool], None]:
+    """What begins a Parquet file or appends to it; the files are whole when `opened` is left."""
+    writers: dict[Path, pq.ParquetWriter] = {}
+
+    def append(path: Path, frame: pd.DataFrame, first: bool) -> None:
+        frame = _rounded(frame)
+        if first:
+            writers[path] = opened.enter_context(pq.ParquetWriter(path, _schema(frame)))
+        schema = writers[path].schema
+        writers[path].write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
+
+    return append
 
 
 def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +118,7 @@ def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _schema(frame: pd.DataFrame) -> pa.Schema:
     """The Arrow schema of a table; a column without any value is text."""
-    schema = pa.Schema.from_pandas(_rounded(frame), preserve_index=False).remove_metadata()
+    schema = pa.Schema.from_pandas(frame, preserve_index=False).remove_metadata()
     return pa.schema(
         field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema
     )
