@@ -193,8 +193,7 @@ def _compared(
     Args:
         study: the study.
         found: its tables by name.
-        connection: an embedded DuckDB, where tables that lose rows are written once instead of
-            computed at every use.
+        connection: the embedded DuckDB; None: another backend, where rows have no number.
     """
     problems = list(itertools.chain.from_iterable(table.problems for table in found.values()))
     typed = {name: table.data for name, table in found.items() if table.data is not None}
@@ -208,13 +207,24 @@ def _compared(
         )
         more, cleaned = checks.find_cross_problems(CONTRACTS[study], typed, files, store)
         problems += more
-    tables = {}
-    for name, table in cleaned.items():
-        tables[name] = table.drop("_row")
-        if connection is not None and table is not typed[name]:
-            left = connection.create_table(f"{name}_left", tables[name])
-            tables[name] = left.cast(tables[name].schema())
+    tables = {name: table.drop("_row") for name, table in cleaned.items()}
+    for name, table in tables.items():
+        if cleaned[name] is not typed[name]:
+            tables[name] = _written(table, f"{name}_left", connection)
     return tables, problems
+
+
+def _written(table: ir.Table, name: str, connection: ibis.BaseBackend | None) -> ir.Table:
+    """The rows of an expression, worked out once for the many queries to come."""
+    if connection is not None:
+        written = connection.create_table(name, table)
+    else:
+        try:
+            written = table.cache()
+        except Exception:  # not every database, or user of one, may store tables
+            return table
+    # What is written has types of its own, such as timestamp(6).
+    return written.cast(table.schema())
 
 
 def _warnings(problems: list[Problem]) -> tuple[Problem, ...]:

@@ -106,7 +106,7 @@ def small() -> engagement.Study:
 
 
 def numbers(study: engagement.Study) -> dict:
-    return engagement.flatten(study)
+    return engagement.flatten(study, engagement.KEYS)
 
 
 def test_order_and_ids_of_rows_do_not_matter(small):

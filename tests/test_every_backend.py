@@ -93,10 +93,16 @@ def spark():
         pytest.skip("Spark needs Java 17, and there is no `java` on the PATH")
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    # On small tables most of the time would go into compiling the queries.
-    builder = builder.config("spark.sql.shuffle.partitions", "1")
-    builder = builder.config("spark.sql.codegen.wholeStage", "false")
+    # On small tables most of the time would go into compiling queries and into Java's own compiler.
+    options = {
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    }
+    builder = SparkSession.builder.master("local[2]").config(map=options)
     # A zone far from UTC: results must not depend on it.
     session = builder.config("spark.sql.session.timeZone", "America/New_York").getOrCreate()
     yield session
