@@ -5,6 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+SPARK := $(VENV)/.spark
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
+LOCK := --universal --prerelease disallow --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header --upgrade
 
 .PHONY: help book preview notebooks data test lock clean
 .DEFAULT_GOAL := help
@@ -17,8 +21,15 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "Python >= 3.11 is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV) (about a minute, once)"
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(SPARK): requirements-spark.lock $(READY)
+	@if command -v java >/dev/null; then \
+	  echo "Adding Spark to $(VENV) (half a gigabyte, once)" && \
+	  $(PIP) --no-build-isolation --require-hashes -r requirements-spark.lock; \
+	else echo "No java on the PATH: the tests on Spark will be skipped"; fi
 	@touch $@
 
 book: $(READY)  ## Build website and PDF into _book/ (ENGINE=quarto|embedded forces a renderer)
@@ -34,14 +45,14 @@ data: $(READY)  ## Write the shipped tables anew (the same bytes)
 	@for study in engagement customers mooc netflix trialers; do \
 	  $(RUN) -m analysis simulate $$study --out data || exit 1; done
 
-test: $(READY)  ## Run every check: unit tests, the notebooks (nbval), the whole book
+test: $(READY) $(SPARK)  ## Run every check: unit tests, the notebooks (nbval), the whole book
 	@env -u BOOK_DATA $(RUN) -m render notebooks --check
 	@env -u BOOK_DATA $(RUN) -m pytest -n auto --dist loadfile tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg
 
-lock:  ## Bring requirements.lock up to date (needs uv)
-	uv pip compile pyproject.toml --extra test --universal --prerelease disallow \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --output-file requirements.lock --upgrade
+lock:  ## Bring the lock files up to date (needs uv)
+	uv pip compile pyproject.toml --extra test $(LOCK) --output-file requirements.lock
+	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['spark'])" | \
+	  uv pip compile - $(LOCK) --output-file requirements-spark.lock
 
 clean:  ## Remove what was built; the environment stays
 	rm -rf _book _freeze .book .quarto
