@@ -491,10 +491,11 @@ CONTRACTS = {
             _not_repeated("events", "event_timestamp"),
             _not_repeated("orders", "order_timestamp"),
             CrossRule("orders", "order_id", "must be of one user", _orders_of_several_users),
-            CrossRule("events", "event_type", f"is not one of {', '.join(STAGES)}",
+            CrossRule("events", "event_type",
+                      f"must be one of {', '.join(STAGES)} to count in the book's funnel",
                       lambda tables: tables["events"].filter(
                           _["event_type"].notin(STAGES)),
-                      "kept; the book's funnel has no such stage"),
+                      "kept, and counted by itself"),
             CrossRule("events", "user_id", "must have a signed_up event", _users_without_sign_up,
                       NOT_ORDERED),
             CrossRule("events", "event_timestamp", "must not be before the user's sign-up",

@@ -171,7 +171,7 @@ FAULTS = {
                                "must be there unless the event is signed_up", at=2,
                                severity="error"),
     "event of another kind": row(MOOC, "events", {"event_type": "looked"}, "event_type", "looked",
-                                 "is not one of signed_up"),
+                                 "must be one of signed_up"),
     "event of nobody known": row(MOOC, "events", {"user_id": "ghost"}, "user_id", "ghost",
                                  "must be a user_id of users", at=0),
     "event in no course known": row(MOOC, "events", {"course_id": "c99"}, "course_id", "c99",
