@@ -47,7 +47,7 @@ data: $(READY)  ## Write the shipped tables anew (the same bytes)
 
 test: $(READY) $(SPARK)  ## Run every check: unit tests, the notebooks (nbval), the whole book
 	@env -u BOOK_DATA $(RUN) -m render notebooks --check
-	@env -u BOOK_DATA $(RUN) -m pytest -n auto --dist loadfile tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg
+	@env -u BOOK_DATA $(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg
 
 lock:  ## Bring the lock files up to date (needs uv)
 	uv pip compile pyproject.toml --extra test $(LOCK) --output-file requirements.lock

@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup
 
 from analysis.report import text
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "_book", "_freeze", ".quarto", "tests")
 LARGEST_PAGE = 1_500_000  # bytes, with all that the page shows
