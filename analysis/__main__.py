@@ -10,10 +10,12 @@ import logging
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -67,6 +69,10 @@ def main(arguments: list[str] | None = None) -> int:
     except checks.ContractError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except duckdb.Error as error:  # of the machine: files that do not fit are told as problems
+        need = f"free memory, or disk space in {tempfile.gettempdir()}"
+        print(f"error: {str(error).splitlines()[0]}; it may need {need}", file=sys.stderr)
+        return 2
     except (sources.SourceError, ValueError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -349,13 +349,13 @@ def _read_csv(
 
     try:
         lines = load(strict=True)
-    except duckdb.Error:
+    except duckdb.InvalidInputException:
         fault = _first_fault(dialect, at, file)
         if fault:
             return None, [*header, fault]
         try:  # DuckDB is stricter than RFC 4180 asks, on mixed line ends for example.
             lines = load(strict=False)
-        except duckdb.Error as error:
+        except duckdb.InvalidInputException as error:
             reasons = str(error).split("Possible")[0].strip().splitlines()
             reason = " ".join(dict.fromkeys((reasons[0], reasons[-1])))[:200]
             return None, [*header, Problem(file, f"must be a CSV file ({reason})")]

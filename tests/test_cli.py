@@ -196,6 +196,15 @@ def test_simulate_leaves_the_old_tables_when_it_is_interrupted(tmp_path, monkeyp
     assert (tmp_path / "netflix" / "subscribers.csv").read_bytes() == before
 
 
+def test_too_little_memory_is_one_clear_error(monkeypatch, capsys):
+    monkeypatch.setattr(sources, "MEMORY", "1MB")
+    assert cli.main(["results", "netflix"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: Out of Memory Error") and "it may need free memory" in err
+    assert err.count("\n") == 1
+
+
 def test_simulate_does_not_replace_the_shipped_tables_by_others():
     before = (sources.SHIPPED / "engagement" / "students.csv").stat().st_mtime_ns
     for option in (["--seed", "1"], ["--scale", "0.5"]):
