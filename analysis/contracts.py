@@ -116,12 +116,6 @@ class TableContract:
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
 
-    @property
-    def column_names(self) -> list[str]:
-        """The canonical names, in their order."""
-        return [column.name for column in self.columns]
-
-
 @dataclass(frozen=True)
 class StudyContract:
     """The tables of a study, the rules between them, and where the shipped ones come from.
