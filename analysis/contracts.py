@@ -116,6 +116,7 @@ class TableContract:
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
 
+
 @dataclass(frozen=True)
 class StudyContract:
     """The tables of a study, the rules between them, and where the shipped ones come from.
