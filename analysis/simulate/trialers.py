@@ -49,7 +49,7 @@ What follows, and what an analysis should find:
 - Later hours complete a little less: `late`, and no agents.
 - The widget's effect on the use of CS is plain at the shipped size. That on conversion is real, 2.0
   percentage points on 23.2%, and no more than one day can show: a two-sided test at 5% finds it on
-  64 of 100 such days. `SEED` was taken, of the first ten, because what it draws lies near the truth.
+  64 of 100 such days. `SEED` was taken, of the first ten, because its draw lies near the truth.
 
 Worlds: `WORKS` (the shipped one), `NOTHING` (nobody notices the widget), `ENGAGES` (the widget
 raises the use of CS, but CS is no better than OTHER), `HARMS` (as `WORKS`, but who sees the widget
