@@ -16,7 +16,6 @@ import ibis.expr.types as ir
 import pandas as pd
 import pycountry
 from ibis import _
-from ibis.expr.types.groupby import GroupedTable
 
 # ISO 3166-1, and Kosovo's user-assigned code, which is in wide use.
 COUNTRY_CODES = (*(country.alpha_2 for country in pycountry.countries), "XK")
@@ -97,6 +96,7 @@ class CrossRule:
             `_rows` says for how many rows a row stands.
         handling: what the book does with such rows. Empty: nothing, it is an error.
         kept: `table` without the rows at fault, where the book leaves them out. None: they stay.
+            It is for backends where rows have no number; elsewhere they are left out by theirs.
     """
 
     table: str
@@ -153,24 +153,21 @@ def _not_repeated(table: str, column: str, only_with_time: bool = False) -> Cros
         column: a timestamp.
         only_with_time: a day alone does not tell a repeated row from a second purchase that day.
     """
-    def equal(rows: ir.Table) -> GroupedTable:
-        return rows.group_by([name for name in rows.columns if name != "_row"])
-
     def has_time(rows: ir.Table) -> ir.BooleanValue:
         return rows[column] != rows[column].truncate("D")
 
     def repeats(tables: Tables) -> ir.Table:
         rows = tables[table]
         rows = rows.filter(has_time(rows)) if only_with_time else rows
-        copies = equal(rows).aggregate(_row=_["_row"].max(), _rows=_.count() - 1)
+        equal = rows.group_by([name for name in rows.columns if name != "_row"])
+        copies = equal.aggregate(_row=_["_row"].max(), _rows=_.count() - 1)
         return copies.filter(copies["_rows"] > 0)
 
     def kept(tables: Tables) -> ir.Table:
         rows = tables[table]
-        # A group, not `distinct`, so that rows keep the number of the first of their kind.
-        timed = rows.filter(has_time(rows)) if only_with_time else rows
-        once = equal(timed).aggregate(_row=_["_row"].min()).select(rows.columns)
-        return once.union(rows.filter(~has_time(rows))) if only_with_time else once
+        if only_with_time:
+            return rows.filter(has_time(rows)).distinct().union(rows.filter(~has_time(rows)))
+        return rows.distinct()
 
     text = "must not be in a row that repeats another" + (" to the second" * only_with_time)
     return CrossRule(table, column, text, repeats, "counted once", kept)

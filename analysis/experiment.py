@@ -22,6 +22,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from analysis.days import SECONDS_A_DAY
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 
@@ -558,7 +559,7 @@ def durations(
 def decisions_of(customers: ir.Table, day: str) -> pd.DataFrame:
     """Customers by the day of their conversion; see `Study.decisions`."""
     since = _seconds(ibis.timestamp(day), customers.converted_at)
-    decided = customers.mutate(day=(since // 86_400).cast("int64"))
+    decided = customers.mutate(day=(since // SECONDS_A_DAY).cast("int64"))
     frame = _counts(
         decided, ("cohort", "completions", "converted", "day"), customers=decided.count()
     )

@@ -248,14 +248,7 @@ def _check_backend(study: str, url: str | Path) -> tuple[Tables, list[Problem]] 
             except TableNotFound:
                 found[contract.name] = _Found(name, None, [Problem(name, _MISSING)])
                 continue
-            at, header = checks.match_header(contract, table.columns, name)
-            data, problems = None, header
-            if at:
-                columns = {column: table[i] for column, i in at.items()}
-                raw = table.select(**columns, _row=ibis.null("int64"))
-                staged = checks.stage(contract, raw, can_parse)
-                problems = header + checks.find_problems(contract, staged, name)
-                data = _typed(contract, staged)
+            data, problems = _in_place(contract, table, ibis.null("int64"), name, can_parse)
             found[contract.name] = _Found(name, data, problems)
         if all([p.rule for p in table.problems] == [_MISSING] for table in found.values()):
             return None
@@ -270,16 +263,13 @@ def _check_backend(study: str, url: str | Path) -> tuple[Tables, list[Problem]] 
 def _connect(url: str) -> ibis.BaseBackend:
     if url.startswith("duckdb://"):
         # DuckDB would make a missing file, and lock it against other readers of a parallel build.
-        options = {"read_only": True, "memory_limit": MEMORY, "temp_directory": _spill_folder()}
+        spill = Path(tempfile.gettempdir(), f"tables-{os.getpid()}-spill")
+        options = {"read_only": True, "memory_limit": MEMORY, "temp_directory": str(spill)}
         named = dict(parse_qsl(urlsplit(url).query))
         return ibis.connect(url, **{k: v for k, v in options.items() if k not in named})
     if url.startswith("pyspark://"):
         return _connect_spark(url)
     return ibis.connect(url)
-
-
-def _spill_folder() -> str:
-    return str(Path(tempfile.gettempdir(), f"tables-{os.getpid()}-spill"))
 
 
 def _connect_spark(url: str) -> ibis.BaseBackend:
@@ -299,20 +289,27 @@ def _connect_spark(url: str) -> ibis.BaseBackend:
     return ibis.pyspark.connect(builder.getOrCreate())
 
 
+def _in_place(
+    contract: TableContract, table: ir.Table, row: ir.IntegerValue, file: str,
+    can_parse: bool = True,
+) -> tuple[ir.Table | None, list[Problem]]:
+    """A table with types of its own, read where it is; `row` numbers its rows."""
+    at, problems = checks.match_header(contract, table.columns, file)
+    if not at:
+        return None, problems
+    raw = table.select(**{column: table[i] for column, i in at.items()}, _row=row)
+    staged = checks.stage(contract, raw, can_parse)
+    problems += checks.find_problems(contract, staged, file)
+    return _typed(contract, staged), problems
+
+
 def _read_parquet(
     connection: ibis.BaseBackend, contract: TableContract, path: Path, file: str
 ) -> tuple[ir.Table | None, list[Problem]]:
     try:
         table = connection.read_parquet(path, file_row_number=True)
-        header = [name for name in table.columns if name != "file_row_number"]
-        at, problems = checks.match_header(contract, header, file)
-        if not at:
-            return None, problems
-        columns = {column: table[header[i]] for column, i in at.items()}
-        raw = table.select(**columns, _row=table["file_row_number"] + 1)  # there is no header row
-        staged = checks.stage(contract, raw)
-        problems += checks.find_problems(contract, staged, file)
-        return _typed(contract, staged), problems
+        # No header row is counted in Parquet.
+        return _in_place(contract, table, table["file_row_number"] + 1, file)
     except duckdb.Error as error:
         return None, [Problem(file, f"must be a Parquet file ({str(error).splitlines()[0]})")]
 

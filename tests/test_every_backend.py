@@ -22,7 +22,6 @@ from analysis.mooc import durations, funnels, transactions
 
 SCALES = {"engagement": 0.02, "customers": 0.1, "mooc": 0.05, "netflix": 0.2, "trialers": 0.1}
 STUDIES = list(CONTRACTS)
-SPARK_TYPES = {"int64": "bigint", "float64": "double", "timestamp": "timestamp_ntz"}
 
 
 def numbers(study, where):
@@ -109,13 +108,18 @@ def spark():
     session.stop()
 
 
+def show_to_spark(spark, study, folder):
+    """Makes views of a study's Parquet files, named as tables of a database."""
+    for table in CONTRACTS[study].tables:
+        frame = spark.read.parquet(str(folder / study / f"{table.name}.parquet"))
+        frame.createOrReplaceTempView(f"{study}_{table.name}")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_spark(study, spark, expected, tmp_path):
     simulate.write(study, tmp_path, seed=11, scale=SCALES[study], file_format="parquet")
-    for table in CONTRACTS[study].tables:
-        frame = spark.read.parquet(str(tmp_path / study / f"{table.name}.parquet"))
-        frame.createOrReplaceTempView(f"{study}_{table.name}")
+    show_to_spark(spark, study, tmp_path)
     same(numbers(study, "pyspark://"), expected[study])
 
 
@@ -124,12 +128,7 @@ def test_spark_on_what_the_mooc_study_leaves_out(spark, tmp_path):
     """Reductions with options that the study does not use, or too long for its results."""
     simulate.write("mooc", tmp_path, seed=12, scale=0.01, file_format="parquet")
     here = sources.open_study("mooc", tmp_path)
-    for name, table in here.tables.items():
-        rows = table.to_pandas()
-        spark.createDataFrame(rows.astype(object).where(rows.notna(), None), ", ".join(
-            f"{column} {SPARK_TYPES.get(str(dtype), str(dtype))}"
-            for column, dtype in table.schema().items()
-        )).createOrReplaceTempView(f"mooc_{name}")
+    show_to_spark(spark, "mooc", tmp_path)
     there = sources.open_study("mooc", "pyspark://")
     end, split = dt.date(2024, 12, 31), dt.date(2024, 6, 30)
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.customers import events
 from analysis.customers.events import Period
+from analysis.days import iso_month
 from analysis.sources import Tables
 
 
@@ -49,5 +50,5 @@ def cohorts(tables: Tables, period: Period) -> pd.DataFrame:
         period.has_whole(month) for month in frame["cohort"] + frame["months_since"]])
     frame["retention"] = frame["active"] / frame["users"]
     frame["revenue_per_user"] = frame.groupby("cohort")["revenue"].cumsum() / frame["users"]
-    frame["cohort"] = events.iso_month(frame["cohort"])
+    frame["cohort"] = iso_month(frame["cohort"])
     return frame

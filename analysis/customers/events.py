@@ -1,7 +1,6 @@
 """What every question about the app starts from: users, purchases and views with their days.
 
-Days are whole numbers since 1970-01-01 and months since year 0, so that differences are the same
-sum in every backend; `iso_day` and `iso_month` turn them into text for reduced results.
+Seconds, days and months are the whole numbers of `analysis.days`.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from analysis.days import day_number, month_number, seconds
 from analysis.sources import Tables
 
-SECONDS_A_DAY = 86_400
 NOT_STATED = "not stated"
 AGE_BANDS = ((17, "13-17"), (24, "18-24"), (34, "25-34"), (44, "35-44"), (54, "45-54"))
 OLDEST_BAND = "55+"
@@ -52,27 +51,6 @@ class Period:
         start, end = (np.datetime64(m - 1970 * 12, "M").astype("M8[D]").astype(int)
                       for m in (month, month + 1))
         return self.first <= start and end - 1 <= self.last
-
-
-def day_number(value: ir.DateValue | ir.TimestampValue) -> ir.IntegerValue:
-    """Days since 1970-01-01 of a date or a timestamp."""
-    date = value.date() if value.type().is_timestamp() else value
-    return date.delta(ibis.date(1970, 1, 1), unit="day").cast("int64")
-
-
-def month_number(value: ir.DateValue | ir.TimestampValue) -> ir.IntegerValue:
-    """Months since January of year 0."""
-    return (value.year() * 12 + value.month() - 1).cast("int64")
-
-
-def iso_day(days) -> list[str]:
-    """Day numbers as text: 2024-02-29."""
-    return np.asarray(days, dtype="int64").astype("M8[D]").astype(str).tolist()
-
-
-def iso_month(months) -> list[str]:
-    """Month numbers as text: 2024-02."""
-    return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in months]
 
 
 def period(tables: Tables) -> Period:
@@ -114,7 +92,7 @@ def views(tables: Tables) -> ir.Table:
 def _dated(table: ir.Table, *columns: str) -> ir.Table:
     return table.select(
         "uid", *columns, day=day_number(table.date), month=month_number(table.date),
-        second=table.date.epoch_seconds().cast("int64"),
+        second=seconds(table.date),
     )
 
 

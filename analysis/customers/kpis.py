@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.customers import events
 from analysis.customers.events import Period, attach, stated
+from analysis.days import iso_day, iso_month
 from analysis.sources import Tables
 
 WINDOWS = (7, 28)  # days since registration, the day of registration is the first of them
@@ -156,7 +157,7 @@ def totals(tables: Tables, period: Period) -> Totals:
         payer_variance=users.revenue.var(how="sample", where=bought),
     ).to_pandas().to_dict("records")[0]
     variances = {name: _number(found.pop(name)) for name in ("revenue_variance", "payer_variance")}
-    first, last = events.iso_day([period.first, period.last])
+    first, last = iso_day([period.first, period.last])
     counts = {name: int(value) for name, value in found.items()}
     return Totals(first, last, len(period.days), **counts, **variances)
 
@@ -204,7 +205,7 @@ def conversion(tables: Tables, period: Period) -> pd.DataFrame:
         key = ibis.literal("all") if dimension == "all" else spent[dimension]
         found = spent.group_by(value=key).aggregate(**named).to_pandas()
         value = found["value"]
-        value = events.iso_month(value) if dimension == "cohort" else stated(value)
+        value = iso_month(value) if dimension == "cohort" else stated(value)
         for days in WINDOWS:
             columns = {f"{name}_{d}": name for d, name in measures if d == days}
             frame = found[list(columns)].rename(columns=columns)

@@ -14,7 +14,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from analysis.customers import events
-from analysis.customers.events import SECONDS_A_DAY, Period, attach, stated
+from analysis.customers.events import Period, attach, stated
+from analysis.days import SECONDS_A_DAY, day_number, iso_day, seconds
 from analysis.sources import Tables
 
 HORIZON = 28  # days
@@ -81,9 +82,9 @@ def assigned(tables: Tables, period: Period) -> ir.Table:
     test = tables.table("paywall_test")
     return test.select(
         "uid", "group",
-        assigned=test.assigned_at.epoch_seconds().cast("int64"),
-        assigned_day=events.day_number(test.assigned_at),
-        whole=events.day_number(test.assigned_at) + HORIZON <= period.last,
+        assigned=seconds(test.assigned_at),
+        assigned_day=day_number(test.assigned_at),
+        whole=day_number(test.assigned_at) + HORIZON <= period.last,
     )
 
 
@@ -202,7 +203,7 @@ def _by_date(tables: Tables, period: Period) -> pd.DataFrame:
         _firsts(paid, paid.day, "converters"),
         _firsts(sold, sold.day, "buyers"),
     ], range(first, min(last + HORIZON, period.last) + 1))
-    frame["day"] = events.iso_day(frame["day"])
+    frame["day"] = iso_day(frame["day"])
     return frame
 
 

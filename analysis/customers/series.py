@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.customers import events
 from analysis.customers.events import Period
 from analysis.customers.kpis import with_rates
+from analysis.days import iso_day, iso_month, seconds
 from analysis.sources import Tables
 
 WINDOWS = {"wau": 7, "mau": 28}  # trailing days, the day itself included
@@ -44,7 +45,7 @@ def daily(tables: Tables, period: Period) -> pd.DataFrame:
     frame = frame[["registrations", "views", "views_test_group", "paid_views", "purchasers",
                    "purchases", "revenue"]].join(active_users(tables, period))
     frame["stickiness"] = frame["dau"] / frame["mau"].where(frame["mau"] > 0)
-    frame.insert(0, "day", events.iso_day(frame.index))
+    frame.insert(0, "day", iso_day(frame.index))
     return frame.reset_index(drop=True)
 
 
@@ -52,7 +53,7 @@ def _by_test_group(tables: Tables, seen: ir.Table) -> ir.Table:
     """Views after assignment to group "test"."""
     test = tables.table("paywall_test")
     test = test.filter(test.group == "test").select(
-        "uid", assigned=test.assigned_at.epoch_seconds().cast("int64"))
+        "uid", assigned=seconds(test.assigned_at))
     return seen.join(test, "uid").filter(lambda t: t.second >= t.assigned)
 
 
@@ -117,5 +118,5 @@ def monthly(tables: Tables, period: Period) -> pd.DataFrame:
     counts = ["registrations", "users", "payers", "purchases", "revenue"]
     frame[counts] = frame[counts].fillna(0).astype("int64")
     frame.insert(0, "complete", [period.has_whole(month) for month in frame.index])
-    frame.insert(0, "month", events.iso_month(frame.index))
+    frame.insert(0, "month", iso_month(frame.index))
     return with_rates(frame.reset_index(drop=True))

@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from analysis.days import iso_month, month_number
 from analysis.mooc.channels import SOLD
 from analysis.mooc.reduce import collect, sales, whole
 
@@ -21,21 +22,15 @@ def by_month(events: ir.Table, orders: ir.Table) -> pd.DataFrame:
         (users in the cohort), `active_users` (with an event), `revenue` (currency), `units`,
         `orders`, `customers`. A month in which nobody did anything is not there.
     """
-    active = events.select("user_id", month=_month_number(events.event_timestamp)).distinct()
+    active = events.select("user_id", month=month_number(events.event_timestamp)).distinct()
     cohort = active.group_by("user_id").agg(cohort=_.month.min())
     keys = ("cohort", "months")
     seen = active.join(cohort, "user_id").mutate(months=_.month - _.cohort)
     counts = collect(seen.group_by(*keys).agg(active_users=_.count()), keys)
-    sold = orders.mutate(month=_month_number(orders.order_timestamp)).join(cohort, "user_id")
+    sold = orders.mutate(month=month_number(orders.order_timestamp)).join(cohort, "user_id")
     sold = sold.mutate(months=_.month - _.cohort).filter(_.months >= 0)
     frame = counts.join(collect(sales(sold, keys), keys), how="outer").sort_index()
     frame = whole(frame, ("active_users", *SOLD)).reset_index()
     size = counts.active_users.xs(0, level="months")
     frame.insert(2, "size", frame.cohort.map(size))
-    firsts = [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in frame.cohort]
-    return frame.assign(cohort=firsts, revenue=frame.revenue.fillna(0.0)).set_index(list(keys))
-
-
-def _month_number(moment: ir.TimestampValue) -> ir.IntegerValue:
-    """Months since the year 0."""
-    return moment.year().cast("int64") * 12 + moment.month().cast("int64") - 1
+    return frame.assign(cohort=iso_month(frame.cohort), revenue=frame.revenue.fillna(0.0)).set_index(list(keys))

@@ -14,7 +14,8 @@ import pandas as pd
 from ibis import _
 
 from analysis.mooc.funnels import COURSE
-from analysis.mooc.reduce import SECONDS_A_DAY, collect, first_touch, groups, seconds
+from analysis.days import SECONDS_A_DAY, seconds
+from analysis.mooc.reduce import collect, first_touch, groups
 
 ENROLLED, COMPLETED = "enrolled_in_course", "completed_course"
 UNIT = ("user_id", COURSE)

@@ -6,7 +6,6 @@ tables are; only its reduced result comes to Python, through `collect`.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 
 import ibis
@@ -14,8 +13,9 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from analysis.days import seconds
+
 MISSING = "(not given)"  # the label of a group whose value is missing
-SECONDS_A_DAY = 86_400
 
 # A moment and the number of a group in one whole number, so that the least of them is the first
 # moment and, of several groups at that moment, the first. Seconds count from the year 1, so they
@@ -31,21 +31,6 @@ def collect(reduced: ir.Table, keys: Sequence[str]) -> pd.DataFrame:
         if frame[key].isna().any():
             frame[key] = frame[key].astype(object).where(frame[key].notna(), MISSING)
     return frame.set_index(list(keys)).sort_index() if keys else frame
-
-
-def seconds(moment: ir.TimestampValue) -> ir.IntegerValue:
-    """Whole seconds since 1970; the fraction is cut."""
-    return moment.epoch_seconds().floor().cast("int64")
-
-
-def day_number(moment: ir.TimestampValue) -> ir.IntegerValue:
-    """Days since 1970 of a moment's calendar day."""
-    return moment.date().epoch_days().cast("int64")
-
-
-def day_of(date: dt.date) -> int:
-    """Days since 1970 of a date; see `day_number`."""
-    return (date - dt.date(1970, 1, 1)).days
 
 
 def groups(table: ir.Table, by: Sequence[str]) -> ir.Table:

@@ -17,7 +17,8 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from analysis.mooc.reduce import collect, day_number, day_of
+from analysis.days import day_number, day_of
+from analysis.mooc.reduce import collect
 
 VALUES = ("recency", "frequency", "monetary")
 SCORES = ("r", "f", "m")

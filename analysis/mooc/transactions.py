@@ -15,7 +15,8 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from analysis.mooc.reduce import collect, day_number, day_of
+from analysis.days import day_number, day_of
+from analysis.mooc.reduce import collect
 
 # Mean values of repeat transactions are counted in steps of half a per cent.
 STEPS_A_LOG_UNIT = 200

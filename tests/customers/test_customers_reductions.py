@@ -14,6 +14,7 @@ import pytest
 
 from analysis import customers
 from analysis.customers import cohorts, events, kpis, paywall, series
+from analysis.days import iso_day, iso_month
 from analysis.sources import Tables
 
 FIRST, DAYS = date(2024, 1, 20), 75  # over a leap day and three turns of the month
@@ -182,9 +183,9 @@ def tested(both):
 
 def test_period(both):
     log, _, period = both
-    assert events.iso_day(period.days) == [day.isoformat() for day in log.calendar]
+    assert iso_day(period.days) == [day.isoformat() for day in log.calendar]
     months = sorted({day.isoformat()[:7] for day in log.calendar})
-    assert events.iso_month(period.months) == months
+    assert iso_month(period.months) == months
     assert list(map(period.has_whole, period.months)) == list(map(log.has_whole, months))
 
 
