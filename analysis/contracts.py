@@ -109,12 +109,16 @@ class CrossRule:
 
 @dataclass(frozen=True)
 class TableContract:
-    """A table: its columns, rules over several columns, and what one row is."""
+    """A table: its columns, rules over several columns, and what one row is.
+
+    An optional table that is not there is an empty one to the analysis.
+    """
 
     name: str
     row: str
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -385,6 +389,15 @@ CONTRACTS = {
                            "When the user was assigned; what follows is the outcome"),
                 ),
             ),
+            TableContract(
+                name="releases",
+                row="one release of the app whose effect is to be measured",
+                columns=(
+                    Column("date", "date", "First day with the release", unique=True),
+                    Column("name", "text", "What the release is called"),
+                ),
+                optional=True,
+            ),
         ),
         cross_rules=(
             *(_known(name, "uid", "users", "uid")
@@ -651,7 +664,8 @@ def data_dictionary() -> str:
     for study, contract in CONTRACTS.items():
         parts.append(f"## {study}\n\n{contract.origin}\n")
         for table in contract.tables:
-            parts.append(f"### {study}/{table.name}\n\nOne row: {table.row}.\n")
+            optional = " The table may be missing." * table.optional
+            parts.append(f"### {study}/{table.name}\n\nOne row: {table.row}.{optional}\n")
             columns = pd.DataFrame([_entry(column) for column in table.columns])
             parts.append(columns.to_markdown(index=False) + "\n")
             if table.rules:

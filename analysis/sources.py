@@ -38,7 +38,7 @@ from ibis.common.exceptions import TableNotFound
 
 from analysis import checks
 from analysis.checks import ContractError, Problem
-from analysis.contracts import CONTRACTS, TableContract
+from analysis.contracts import CONTRACTS, TYPES, TableContract
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data"
 SUFFIXES = (".csv", ".parquet")
@@ -155,6 +155,8 @@ def _check_folder(
         elif there:
             rule = "the table must be there once, not as .csv and as .parquet"
             data, problems = None, [Problem(file, rule)]
+        elif contract.optional:
+            continue
         else:
             names = sorted(path.name for path in folder.glob("*"))
             holds = ", ".join(map(checks.show, names[:10])) or "nothing"
@@ -211,6 +213,10 @@ def _compared(
     for name, table in tables.items():
         if cleaned[name] is not typed[name]:
             tables[name] = _written(table, f"{name}_left", connection)
+    for contract in CONTRACTS[study].tables:
+        if contract.optional and contract.name not in found:
+            schema = {column.name: TYPES[column.type][0] for column in contract.columns}
+            tables[contract.name] = ibis.memtable([], schema=schema)
     return tables, problems
 
 
@@ -246,7 +252,8 @@ def _check_backend(study: str, url: str | Path) -> tuple[Tables, list[Problem]] 
             try:
                 table = connection.table(name)
             except TableNotFound:
-                found[contract.name] = _Found(name, None, [Problem(name, _MISSING)])
+                if not contract.optional:
+                    found[contract.name] = _Found(name, None, [Problem(name, _MISSING)])
                 continue
             data, problems = _in_place(contract, table, ibis.null("int64"), name, can_parse)
             found[contract.name] = _Found(name, data, problems)

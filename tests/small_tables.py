@@ -11,7 +11,7 @@ COUNTRIES = (("US", "USA"), ("IN", "IND"), ("DE", "DEU"), ("BR", "BRA"))
 
 
 def good(study: str) -> dict[str, Rows]:
-    """A study's tables, each of 40 rows or more, so that an odd row is below five in a hundred."""
+    """A study's tables, those with cross rules of 40 rows or more: an odd one is below 5%."""
     return {
         "engagement": _engagement, "customers": _customers, "mooc": _mooc, "netflix": _netflix,
         "trialers": _trialers,
@@ -68,8 +68,9 @@ def _customers():
         {"uid": f"u{i}", "group": ("control", "test")[i % 2], "assigned_at": START + i * day}
         for i in range(40)
     ]
+    releases = [{"date": (START + 20 * day).date(), "name": "2.0"}]
     return {"users": users, "purchases": bought + coins, "paywall_views": views,
-            "paywall_test": test}
+            "paywall_test": test, "releases": releases}
 
 
 def _mooc():

@@ -153,6 +153,8 @@ FAULTS = {
     "assigned twice": again(CUSTOMERS, "paywall_test", "uid", REPEAT, row=42, value="'u6'"),
     "assigned, nobody known": row(CUSTOMERS, "paywall_test", {"uid": "ghost"}, "uid", "ghost",
                                   "must be a uid of users"),
+    "release without a name": cell(CUSTOMERS, "releases", "name", "", EMPTY, at=0),
+    "release of a month": cell(CUSTOMERS, "releases", "date", "2024-03", DATE, at=0),
     "no table of the test": Fault(CUSTOMERS, "paywall_test", lambda rows: None,
                                   rule="file is missing (.csv or .parquet); the folder holds"),
 

@@ -7,6 +7,7 @@ import sys
 import duckdb
 import pandas as pd
 import pytest
+import small_tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -266,6 +267,23 @@ def test_the_table_is_not_there(folder):
     (folder / "engagement" / "student.csv").write_text(HEADER + GOOD)
     (problem,) = problems(folder)
     assert problem.rule == "file is missing (.csv or .parquet); the folder holds 'student.csv'"
+
+
+def test_an_optional_table_that_is_not_there_is_empty(tmp_path, monkeypatch):
+    monkeypatch.delenv("BOOK_DATA", raising=False)
+    tables = small_tables.good("customers")
+    small_tables.write(tmp_path, "customers", tables)
+    (tmp_path / "customers" / "releases.csv").unlink()
+    there = sources.open_study("customers").table("releases")
+    with duckdb.connect(str(tmp_path / "own.ddb")) as connection:
+        for name in set(tables) - {"releases"}:
+            path = tmp_path / "customers" / f"{name}.csv"
+            connection.execute(f"create table customers_{name} as from read_csv('{path}')")
+    for where in (tmp_path, f"duckdb://{tmp_path / 'own.ddb'}"):
+        opened, found = sources.check_study("customers", where)
+        assert found == []
+        assert opened.table("releases").schema() == there.schema()
+        assert opened.table("releases").to_pandas().empty
 
 
 def test_the_table_is_there_twice(folder):

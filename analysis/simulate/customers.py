@@ -101,7 +101,7 @@ TRUTH = {
         "ten_years_of_age": 1.08,
         "propensity": (0.35, 1.925),  # beta, divided by its mean
     },
-    "release": {"date": "2024-03-11", "factor": 1.30},
+    "release": {"date": "2024-03-11", "name": "Version 4.0", "factor": 1.30},
     "shop": 0.5,
     "skus": {"coins_100": (99, 0.34), "pass_week": (299, 0.22), "coins_600": (499, 0.20),
              "pass_month": (999, 0.15), "coins_2500": (1999, 0.06), "pass_year": (4999, 0.03)},
@@ -458,30 +458,40 @@ def _parts(seed: int, scale: float) -> Iterator[tuple[dict[str, pd.DataFrame], n
     qa = math.ceil(sum(kinds["unknown"] for kinds in TRUTH["dirt"].values()) * n / USERS) + 1
     for part in range(count):
         rng = np.random.Generator(np.random.PCG64([seed, part]))
-        yield _part(n, 1 + part * n, 1 + part * qa, rng)
+        tables, sums = _part(n, 1 + part * n, 1 + part * qa, rng)
+        if part == 0:
+            release = TRUTH["release"]
+            tables["releases"] = pd.DataFrame({
+                "date": np.array([release["date"]], dtype="datetime64[s]"),
+                "name": [release["name"]],
+            })
+        yield tables, sums
 
 
 def parts(seed: int, scale: float) -> Iterator[dict[str, pd.DataFrame]]:
-    """Yield the four tables in equal parts of at most the shipped size, each ordered by time."""
+    """Yield the tables in equal parts of at most the shipped size, each ordered by time.
+
+    The list of releases is in the first part.
+    """
     for tables, _ in _parts(seed, scale):
         yield tables
 
 
 def generate(seed: int = SEED, scale: float = 1) -> tuple[dict[str, pd.DataFrame], dict]:
-    """The four tables in memory, and the true parameters that made them.
+    """The tables in memory, and the true parameters that made them.
 
     Args:
         seed: a whole number >= 0.
         scale: multiplies the number of users (15,000 at 1); at least 0.01.
 
     Returns:
-        `{"users", "purchases", "paywall_views", "paywall_test"}` and `TRUTH` with the settings
+        `{"users", "purchases", "paywall_views", "paywall_test", "releases"}` and `TRUTH` with the settings
         beside it; `"assigned"` has what to expect of the users who were assigned here, given their
         visits: their number, and in each group the means of `TRUTH["test"]["per_user"]`.
     """
     made = list(_parts(seed, scale))
     tables = {
-        name: pd.concat([tables[name] for tables, _ in made], ignore_index=True)
+        name: pd.concat([part[name] for part, _ in made if name in part], ignore_index=True)
         for name in made[0][0]
     }
     assigned, *sums = sum(sums for _, sums in made)
