@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import checks
-from analysis.customers import cohorts, events, kpis, paywall, series
+from analysis.customers import cohorts, events, exploration, kpis, paywall, series
 from analysis.customers.kpis import Concentration, Totals
 from analysis.customers.paywall import PaywallTest
 from analysis.results import Scalar, flatten
@@ -25,6 +25,7 @@ from analysis.sources import Tables
 
 # The columns that name the rows of the study's frames.
 KEYS = {
+    "profile": ("table", "column"),
     "cleaning": ("table", "column", "rule"),
     "daily": ("day",),
     "monthly": ("month",),
@@ -52,7 +53,8 @@ class Study:
         fallback: Whether the shipped tables stand in for tables that were not there.
         shipped: Whether the tables are the shipped ones.
         cleaning: What was at odds with other rows and what was done: columns `table`, `column`,
-            `rule`, `count` (rows) and `handling`.
+            `rule`, `count` (rows), `share` (of the rows that were there before) and `handling`.
+        profile: What the tables hold after cleaning; see `exploration.profile`.
         totals: Everything in the period.
         daily: See `series.daily`.
         monthly: See `series.monthly`.
@@ -70,6 +72,7 @@ class Study:
     fallback: bool
     shipped: bool
     cleaning: pd.DataFrame
+    profile: pd.DataFrame
     totals: Totals
     daily: pd.DataFrame
     monthly: pd.DataFrame
@@ -86,11 +89,13 @@ class Study:
 def analyse(tables: Tables) -> Study:
     """Runs the study on the tables of `customers`."""
     period = events.period(tables)
+    profile = exploration.profile(tables)
     return Study(
         origin=tables.origin,
         fallback=tables.fallback,
         shipped=tables.shipped,
-        cleaning=_cleaning(tables),
+        cleaning=_cleaning(tables, profile),
+        profile=profile,
         totals=kpis.totals(tables, period),
         daily=series.daily(tables, period),
         monthly=series.monthly(tables, period),
@@ -105,11 +110,15 @@ def analyse(tables: Tables) -> Study:
     )
 
 
-def _cleaning(tables: Tables) -> pd.DataFrame:
+def _cleaning(tables: Tables, profile: pd.DataFrame) -> pd.DataFrame:
     frame = checks.to_frame(tables.warnings)
     # Files and tables of a database are told by different names, of which this is common.
     names = [Path(file).stem.removeprefix(f"{tables.study}_") for file in frame["file"]]
-    return frame.assign(table=names)[["table", "column", "rule", "count", "handling"]]
+    frame = frame.assign(table=names)
+    dropped = frame[~frame["handling"].str.startswith("kept")].groupby("table")["count"].sum()
+    rows = profile.groupby("table")["rows"].first().add(dropped, fill_value=0)
+    frame["share"] = frame["count"] / frame["table"].map(rows)
+    return frame[["table", "column", "rule", "count", "share", "handling"]]
 
 
 def results(tables: Tables) -> dict[str, Scalar]:

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from analysis.report.text import Prose, interval, number, p_value
+from typing import Protocol
+
+from analysis.report.text import Prose, escape, interval, number, p_value
 from analysis.stats.decision import Finding, decide
 from analysis.stats.effects import Effect
 from analysis.stats.intervals import Interval
 from analysis.stats.results import TestResult
+
+
+class Study(Protocol):
+    """What every study says about its tables: see `sources.Tables`."""
+
+    origin: str
+    shipped: bool
+    fallback: bool
+
+
+def provenance(s: Study, made: str) -> Prose:
+    """Whose tables these are.
+
+    Args:
+        s: The study.
+        made: What the shipped tables were made for, as the end of "made by a seeded generator ...".
+    """
+    if s.fallback:
+        return Prose(
+            "**Your data hold no tables for this study, so it is shown on the shipped ones.** "
+            f"They are synthetic: made by a seeded generator {made}."
+        )
+    if s.shipped:
+        return Prose(f"The tables are synthetic: made by a seeded generator {made}.")
+    return Prose(f"The tables come from {escape(s.origin)}.")
 
 
 def decision(reject: bool) -> Prose:

@@ -6,6 +6,7 @@ from a table goes through `escape` first, so that no data can act as markup.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from collections.abc import Iterable
@@ -13,6 +14,8 @@ from collections.abc import Iterable
 MINUS = "\u2212"
 NBSP = "\u00a0"
 MISSING = "\u2013"
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+           "October", "November", "December")
 
 
 class Prose(str):
@@ -71,6 +74,12 @@ def p_value(p: float) -> Prose:
     if p > 0.999:
         return Prose(f"p{NBSP}>{NBSP}0.999")
     return Prose(f"p{NBSP}={NBSP}{p:.3f}")
+
+
+def day(iso: str) -> Prose:
+    """A day (ISO 8601) as people write it: "11 March 2024"."""
+    date = dt.date.fromisoformat(iso[:10])
+    return Prose(f"{date.day}{NBSP}{_MONTHS[date.month - 1]}{NBSP}{date.year}")
 
 
 def interval(low: float, high: float, digits: int = 1, unit: str = "") -> Prose:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis import engagement as study
+from analysis.report import sentences as common
 from analysis.report.engagement import AFTER, BEFORE, PLAN_STUDENTS
 from analysis.report.sentences import (
     difference_sentence,
@@ -15,7 +16,6 @@ from analysis.report.text import (
     change,
     count,
     dropped,
-    escape,
     interval,
     listing,
     number,
@@ -82,17 +82,9 @@ def answer_cause(s: study.Headline) -> Prose:
 
 def provenance(s: study.Headline) -> Prose:
     """Whose tables these are."""
-    if s.fallback:
-        return Prose(
-            "**Your data hold no tables for this study, so it is shown on the shipped ones.** "
-            "They are synthetic: made by a seeded generator to agree with the published figures."
-        )
-    if s.shipped:
-        return Prose(
-            "The table is synthetic: made by a seeded generator so that it agrees with the "
-            "figures that the source published; no row is a real student."
-        )
-    return Prose(f"The table comes from {escape(s.origin)}.")
+    return common.provenance(
+        s, "to agree with the figures that the source published; no row is a real student"
+    )
 
 
 def sizes(s: study.Study) -> Prose:

@@ -1,0 +1,51 @@
+"""What the tables hold, before any question is asked of them: rows, gaps, ranges."""
+
+from __future__ import annotations
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from analysis.contracts import CONTRACTS
+from analysis.sources import Tables
+
+
+def profile(tables: Tables) -> pd.DataFrame:
+    """One row a column of each table, after cleaning; one query a table.
+
+    Columns:
+        table, column: which.
+        rows: rows of the table.
+        missing: of them, those without a value.
+        distinct: different values.
+        lowest, highest: smallest and largest value of a number or a day, as text; missing for text.
+    """
+    frames = []
+    for contract in CONTRACTS[tables.study].tables:
+        table = tables.table(contract.name)
+        frames.append(_profile(contract.name, table))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _profile(called: str, table: ir.Table) -> pd.DataFrame:
+    measures = {"rows": table.count()}
+    for i, name in enumerate(table.columns):
+        column = table[name]
+        measures[f"missing_{i}"] = column.isnull().sum().fill_null(0)
+        measures[f"distinct_{i}"] = column.nunique()
+        if not column.type().is_string():
+            days = column.cast("date") if column.type().is_timestamp() else column
+            measures[f"lowest_{i}"] = days.min().cast("string")
+            measures[f"highest_{i}"] = days.max().cast("string")
+    found = table.aggregate(**measures).to_pandas().astype(object).iloc[0]
+    return pd.DataFrame([
+        {
+            "table": called,
+            "column": name,
+            "rows": int(found["rows"]),
+            "missing": int(found[f"missing_{i}"]),
+            "distinct": int(found[f"distinct_{i}"]),
+            "lowest": found.get(f"lowest_{i}"),
+            "highest": found.get(f"highest_{i}"),
+        }
+        for i, name in enumerate(table.columns)
+    ])

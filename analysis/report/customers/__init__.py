@@ -1,0 +1,1 @@
+"""The customer-analytics chapter: a module a topic, named as in `analysis.customers`."""

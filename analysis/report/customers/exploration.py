@@ -1,0 +1,240 @@
+"""What the app's tables hold, what was cleaned, how they join, and what was sold."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import plotnine as p9
+
+from analysis.contracts import CONTRACTS
+from analysis.customers import Study
+from analysis.report import figures, sentences
+from analysis.report.tables import table
+from analysis.report.text import (
+    MISSING,
+    Prose,
+    count,
+    day,
+    escape,
+    listing,
+    number,
+    percent,
+)
+
+TABLE_ROWS = {contract.name: contract.row for contract in CONTRACTS["customers"].tables}
+MOST_SKUS = 12  # shown; the rest are summed up
+OTHERS = "all others"
+
+
+def money(cents: float, digits: int = 2) -> Prose:
+    """Cents as an amount of the currency: "12.34". The tables do not say which currency it is."""
+    return number(cents / 100, digits)
+
+
+def provenance(s: Study) -> Prose:
+    """Whose tables these are."""
+    return sentences.provenance(
+        s, "so that an analysis has planted effects to find; no row is a real person or purchase"
+    )
+
+
+def tables_table(s: Study) -> Prose:
+    """The tables: what a row is, how many there are, and the days that they cover."""
+    rows = []
+    for name, part in s.profile.groupby("table", sort=False):
+        moments = part.loc[part["column"].isin(["reg_date", "date", "assigned_at"])].iloc[0]
+        covers = MISSING
+        if isinstance(moments.lowest, str):
+            covers = day(moments.lowest)
+            if moments.highest[:10] != moments.lowest[:10]:
+                covers = f"{covers} to {day(moments.highest)}"
+        rows.append({"Table": name, "One row is": TABLE_ROWS[name],
+                     "Rows": part["rows"].iloc[0], "Days": covers})
+    return table(pd.DataFrame(rows), {"Rows": number, "Days": Prose})
+
+
+def users_table(s: Study) -> Prose:
+    """What is known of a user: the columns, their values and gaps."""
+    part = s.profile[s.profile["table"] == "users"]
+    meanings = {c.name: c.description for t in CONTRACTS["customers"].tables if t.name == "users"
+                for c in t.columns}
+    frame = pd.DataFrame({
+        "Column": part["column"],
+        "Meaning": part["column"].map(meanings),
+        "Values": part["distinct"],
+        "Range": [_range(row) for row in part.itertuples()],
+        "Missing": part["missing"] / part["rows"],
+    })
+    return table(frame, {"Values": number, "Range": Prose, "Missing": percent})
+
+
+def _range(row) -> Prose:
+    if not isinstance(row.lowest, str):
+        return Prose(MISSING)
+    if row.column.endswith("date"):
+        return Prose(f"{day(row.lowest)} to {day(row.highest)}")
+    return Prose(f"{number(float(row.lowest))} to {number(float(row.highest))}")
+
+
+def gaps(s: Study) -> Prose:
+    """Which columns of the users have gaps, and what is done about them."""
+    part = s.profile[(s.profile["table"] == "users") & (s.profile["missing"] > 0)]
+    if part.empty:
+        return Prose("Nothing is missing in the table of users.")
+    shares = listing(
+        f"no {escape(row.column)} for {percent(row.missing / row.rows)}"
+        for row in part.itertuples()
+    )
+    text = (
+        f"There is {shares} of the users: they are kept as a group of their own, “not stated”, since leaving them out "
+        "would change who is being described, and filling them in would invent data."
+    )
+    return Prose(text)
+
+
+def cleaning_table(s: Study) -> Prose:
+    """Every rule that rows broke, how many rows, and what was done with them."""
+    if s.cleaning.empty:
+        return Prose("No row broke a rule, and nothing was dropped.")
+    frame = pd.DataFrame({
+        "Table": s.cleaning["table"],
+        "Rule": s.cleaning["column"] + " " + s.cleaning["rule"],
+        "Rows that break it": s.cleaning["count"],
+        "Of the table": s.cleaning["share"],
+        "What was done": s.cleaning["handling"],
+    })
+    return table(frame, {"Rows that break it": number, "Of the table": partial(percent, digits=2)})
+
+
+def cleaning(s: Study) -> Prose:
+    """How many rows went, and whether that can matter."""
+    gone = s.cleaning[~s.cleaning["handling"].str.startswith("kept")]
+    if gone.empty:
+        return Prose("No row had to be dropped.")
+    rows = s.profile.groupby("table")["rows"].first()
+    dropped, total = int(gone["count"].sum()), int(rows.sum() + gone["count"].sum())
+    worst = gone.groupby("table")["share"].sum()
+    return Prose(
+        f"Altogether {count(dropped, 'row')} of {number(total)} "
+        f"{'was' if dropped == 1 else 'were'} dropped, at most {percent(worst.max(), 1)} of a table."
+    )
+
+
+def merging(s: Study) -> Prose:
+    """How the tables meet: who has events, who has purchases, and who only one of them."""
+    t = s.totals
+    only_shop = t.active_users - t.viewers
+    text = (
+        f"Of {count(t.users, 'registered user')}, {number(t.viewers)} "
+        f"({percent(t.viewers / t.users)}) ever saw a paywall and {number(t.payers)} "
+        f"({percent(t.payer_share)}) ever bought; {count(t.users - t.active_users, 'user')} "
+        f"left no trace after registering"
+    )
+    if only_shop:
+        text += f", and {count(only_shop, 'user')} bought without ever having seen a paywall"
+    return Prose(text + ".")
+
+
+def why_left_join(s: Study) -> Prose:
+    """What an inner join would have done to the share who buy."""
+    t = s.totals
+    if not t.active_users or t.active_users == t.users:
+        return Prose("Here every user has an event, so that an inner join would lose nobody.")
+    return Prose(
+        "So users are joined to their events from the left, and who has none counts as a zero: an "
+        f"inner join would quietly turn a share of {percent(t.payer_share)} who bought into one of "
+        f"{percent(t.payers / t.active_users)}."
+    )
+
+
+def at_the_paywall(s: Study) -> Prose:
+    """How much is sold at the paywall, and how much elsewhere in the app."""
+    t = s.totals
+    if not t.purchases:
+        return Prose("Nothing was bought in the period.")
+    return Prose(
+        f"Of {count(t.purchases, 'purchase')}, {percent(t.paid_views / t.purchases, 0)} "
+        "were made at a paywall and the others elsewhere in the app."
+    )
+
+
+def _items(s: Study) -> pd.DataFrame:
+    """What was sold, highest revenue first; beyond `MOST_SKUS` summed up."""
+    top, rest = s.skus.head(MOST_SKUS), s.skus.iloc[MOST_SKUS:]
+    if rest.empty:
+        return top
+    others = rest[["purchases", "revenue", "revenue_share"]].sum().to_dict()
+    others |= {"sku": OTHERS, "price_low": rest.price_low.min(), "price_high": rest.price_high.max()}
+    return pd.concat([top, pd.DataFrame([others])], ignore_index=True)
+
+
+def skus_table(s: Study) -> Prose:
+    """What was bought, and what share of revenue it brought."""
+    items = _items(s)
+    if items.empty:
+        return Prose("Nothing was bought in the period.")
+    frame = pd.DataFrame({
+        "Item": items["sku"],
+        "Price": [
+            money(low) if low == high else Prose(f"{money(low)} to {money(high)}")
+            for low, high in zip(items["price_low"], items["price_high"], strict=True)
+        ],
+        "Purchases": items["purchases"],
+        "Share of purchases": items["purchases"] / items["purchases"].sum(),
+        "Revenue": items["revenue"],
+        "Share of revenue": items["revenue_share"],
+    })
+    return table(frame, {"Price": Prose, "Purchases": number, "Share of purchases": percent,
+                         "Revenue": partial(money, digits=0), "Share of revenue": percent})
+
+
+def skus_figure(s: Study) -> p9.ggplot | Prose:
+    """Share of purchases against share of revenue, by item."""
+    items = _items(s)
+    if items.empty:
+        return Prose("Nothing was bought in the period.")
+    shares = {"purchases": items["purchases"] / items["purchases"].sum(),
+              "revenue": items["revenue_share"]}
+    frame = pd.concat([
+        pd.DataFrame({"sku": items["sku"], "of": f"share of {name}", "share": share})
+        for name, share in shares.items()
+    ])
+    order = list(items["sku"])[::-1]
+    frame["sku"] = pd.Categorical(frame["sku"], order)
+    kinds = [f"share of {name}" for name in shares]
+    frame["of"] = pd.Categorical(frame["of"], kinds)
+    return (
+        p9.ggplot(frame, p9.aes("sku", "share", fill="of"))
+        + p9.geom_col(position=p9.position_dodge2(reverse=True), width=0.75)
+        + p9.coord_flip()
+        + p9.scale_y_continuous(labels=figures.percents)
+        + figures.fills(kinds)
+        + p9.labs(x="", y="")
+        + figures.theme(height=1.3 + 0.36 * len(order))
+        + p9.theme(panel_grid_major_y=p9.element_blank())
+    )
+
+
+def skus(s: Study) -> Prose:
+    """Whether what sells most often is what earns most."""
+    if s.skus.empty or not s.skus["revenue"].sum():
+        return Prose("There is no revenue to share out.")
+    earns = s.skus.iloc[0]
+    sells = s.skus.loc[s.skus["purchases"].idxmax()]
+    whole = s.skus["purchases"].sum()
+    if len(s.skus) == 1:
+        return Prose(f"A single item, {escape(earns.sku)}, brings all revenue.")
+    if earns.sku == sells.sku:
+        return Prose(
+            f"The item that sells most often, {escape(earns.sku)}, earns most too: "
+            f"{percent(earns.purchases / whole, 0)} of purchases and "
+            f"{percent(earns.revenue_share, 0)} of revenue."
+        )
+    return Prose(
+        f"What sells most often, {escape(sells.sku)} with {percent(sells.purchases / whole, 0)} of "
+        f"purchases, brings {percent(sells.revenue_share, 0)} of revenue; {escape(earns.sku)}, with "
+        f"{percent(earns.purchases / whole, 0)} of purchases, brings "
+        f"{percent(earns.revenue_share, 0)}. Whatever is said about revenue is said about few, "
+        "large purchases."
+    )
