@@ -45,9 +45,10 @@ data: $(READY)  ## Write the shipped tables anew (the same bytes)
 	@for study in engagement customers mooc netflix trialers; do \
 	  $(RUN) -m analysis simulate $$study --out data || exit 1; done
 
+# One thread a worker for linear algebra: two workers of two threads wait for each other.
 test: $(READY) $(SPARK)  ## Run every check: unit tests, the notebooks (nbval), the whole book
 	@env -u BOOK_DATA $(RUN) -m render notebooks --check
-	@env -u BOOK_DATA $(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg
+	@env -u BOOK_DATA OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg
 
 lock:  ## Bring the lock files up to date (needs uv)
 	uv pip compile pyproject.toml --extra test $(LOCK) --output-file requirements.lock

@@ -36,7 +36,8 @@ CELL_OPTIONS = {
     "fig-alt": str,
     "tbl-cap": str,
 }
-FRONT_MATTER = {"description"}
+# `techniques` is for the chapter itself (analysis/report/techniques.py); no renderer shows it.
+FRONT_MATTER = {"description", "techniques"}
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,30 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import checks
-from analysis.customers import cohorts, events, exploration, kpis, paywall, series
+from analysis.customers import (
+    belief,
+    cohorts,
+    design,
+    drivers,
+    events,
+    exploration,
+    indicators,
+    kpis,
+    lift,
+    looks,
+    paywall,
+    seasons,
+    series,
+)
+from analysis.customers.belief import Belief
+from analysis.customers.design import Design
+from analysis.customers.drivers import Drivers
+from analysis.customers.indicators import Indicators
 from analysis.customers.kpis import Concentration, Totals
+from analysis.customers.lift import Lift
+from analysis.customers.looks import Looks
 from analysis.customers.paywall import PaywallTest
+from analysis.customers.seasons import Seasons
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 
@@ -41,6 +62,64 @@ KEYS = {
     "by_date": ("group", "day"),
     "balance": ("dimension", "value"),
     "covariates": ("covariate", "group"),
+    "covariances": ("group", "covariate", "other"),
+    "segments": ("dimension", "value", "group"),
+    "size_table": ("baseline", "lift"),
+    "metric_table": ("lift",),
+    "simulation": ("lift",),
+    "standardised": ("covariate", "level"),
+    "balance_tests": ("covariate",),
+    "cumulative": ("group", "day"),
+    "metric_values": ("metric",),
+    "corrected": ("test",),
+    "t_steps": ("step",),
+    "t_levels": ("level",),
+    "shapes": ("group",),
+    "sampling": ("statistic", "size"),
+    "answers": ("question",),
+    "parts": ("part",),
+    "adjusted": ("outcome", "covariates"),
+    "by_segment": ("dimension", "value"),
+    "interactions": ("dimension",),
+    "kpis": ("indicator",),
+    "lifetime_value": ("blocks",),
+    "retention_days": ("day",),
+    "retention_blocks": ("block",),
+    "horizons": ("window",),
+    "group_horizons": ("group", "window"),
+    "differences": ("window",),
+    "odd_cohorts": ("cohort",),
+    "pivot": ("country", "device"),
+    "inequality": ("base", "measure"),
+    "averages": ("average",),
+    "fits": ("measure",),
+    "terms": ("measure", "term"),
+    "yearly_curve": ("measure", "year_day"),
+    "releases": ("day", "name"),
+    "release_effects": ("release", "measure"),
+    "placebo": ("measure", "day"),
+    "placebo_checks": ("measure",),
+    "residual_acf": ("measure", "lag"),
+    "forecast_days": ("measure", "day"),
+    "forecast_totals": ("measure",),
+    "backtest_origins": ("measure", "origin"),
+    "backtest": ("measure",),
+    "associations": ("row_factor", "column_factor"),
+    "association_cells": ("row_factor", "column_factor", "row", "column"),
+    "pooled": ("factor", "level"),
+    "left_out": ("factor",),
+    "coefficients": ("factor", "level"),
+    "tests": ("factor",),
+    "effects": ("factor", "level"),
+    "alone": ("factor", "level"),
+    "calibration": ("bin",),
+    "inflation": ("factor",),
+    "without": ("left_out",),
+    "spread": ("tenth",),
+    "repeated": ("looks",),
+    "running": ("day",),
+    "weekly": ("week",),
+    "rules": ("rule",),
 }
 
 
@@ -65,7 +144,14 @@ class Study:
         concentration: How unevenly revenue is spread.
         skus: What was bought; see `kpis.skus`.
         country_by_device: See `kpis.country_by_device`.
+        indicators: What the indicators say and how sure they are.
+        drivers: What goes with paying.
         test: The paywall test.
+        design: The test as it is planned, from data of before it.
+        lift: The test as it is read.
+        belief: The test read with Bayes' theorem; None if a group is empty.
+        looks: The test looked at while it ran; None if there is too little to look at.
+        seasons: What moves the daily numbers: trend, seasons, releases; and a forecast.
     """
 
     origin: str
@@ -83,30 +169,49 @@ class Study:
     concentration: Concentration
     skus: pd.DataFrame
     country_by_device: pd.DataFrame
+    indicators: Indicators
+    drivers: Drivers
     test: PaywallTest
+    design: Design
+    lift: Lift
+    belief: Belief | None
+    looks: Looks | None
+    seasons: Seasons
 
 
 def analyse(tables: Tables) -> Study:
     """Runs the study on the tables of `customers`."""
     period = events.period(tables)
     profile = exploration.profile(tables)
+    reduced = {
+        "totals": kpis.totals(tables, period),
+        "daily": series.daily(tables, period),
+        "monthly": series.monthly(tables, period),
+        "conversion": kpis.conversion(tables, period),
+        "cohorts": cohorts.cohorts(tables, period),
+        "retention": kpis.retention(tables, period),
+        "concentration": kpis.concentration(tables),
+        "country_by_device": kpis.country_by_device(tables),
+    }
+    test = paywall.paywall_test(tables, period)
+    plan = design.design(test)
     return Study(
+        **reduced,
         origin=tables.origin,
         fallback=tables.fallback,
         shipped=tables.shipped,
         cleaning=_cleaning(tables, profile),
         profile=profile,
-        totals=kpis.totals(tables, period),
-        daily=series.daily(tables, period),
-        monthly=series.monthly(tables, period),
-        conversion=kpis.conversion(tables, period),
-        cohorts=cohorts.cohorts(tables, period),
-        retention=kpis.retention(tables, period),
         first_purchase=kpis.first_purchase(tables, period),
-        concentration=kpis.concentration(tables),
         skus=kpis.skus(tables),
-        country_by_device=kpis.country_by_device(tables),
-        test=paywall.paywall_test(tables, period),
+        indicators=indicators.indicators(tables, period, **reduced),
+        drivers=drivers.drivers(tables, period),
+        test=test,
+        design=plan,
+        lift=lift.lift(test, plan),
+        belief=belief.belief(test),
+        looks=looks.looks(test, looks.conversions(tables, period)),
+        seasons=seasons.seasons(reduced["daily"], series.releases(tables), test.by_date),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ibis.expr.types as ir
 import pandas as pd
 
-from analysis.contracts import CONTRACTS
 from analysis.sources import Tables
 
 
@@ -19,10 +18,7 @@ def profile(tables: Tables) -> pd.DataFrame:
         distinct: different values.
         lowest, highest: smallest and largest value of a number or a day, as text; missing for text.
     """
-    frames = []
-    for contract in CONTRACTS[tables.study].tables:
-        table = tables.table(contract.name)
-        frames.append(_profile(contract.name, table))
+    frames = [_profile(name, table) for name, table in tables.tables.items()]
     return pd.concat(frames, ignore_index=True)
 
 

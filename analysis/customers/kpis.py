@@ -13,8 +13,10 @@ from analysis.customers import events
 from analysis.customers.events import Period, attach, stated
 from analysis.days import iso_day, iso_month
 from analysis.sources import Tables
+from analysis.stats.moments import Counts, PairMoments
 
 WINDOWS = (7, 28)  # days since registration, the day of registration is the first of them
+BLOCK = 28  # days: what users spend is followed in blocks of so many days since registration
 TOP_SHARES = (0.01, 0.05, *(tenth / 10 for tenth in range(1, 11)))
 
 
@@ -135,12 +137,16 @@ def spending(tables: Tables) -> ir.Table:
     return attach(people, bought, tuple(measures))
 
 
+def _with_views(tables: Tables) -> ir.Table:
+    """One row a user: the columns of `spending`, paywall `views`, and those that were `paid`."""
+    seen = events.views(tables)
+    viewers = seen.group_by("uid").aggregate(views=seen.count(), paid=seen.purchase.sum())
+    return attach(spending(tables), viewers, ("views", "paid"))
+
+
 def totals(tables: Tables, period: Period) -> Totals:
     """Everything in the period."""
-    spent, seen = spending(tables), events.views(tables)
-    viewers = seen.group_by("uid").aggregate(
-        views=seen.count(), paid=seen.purchase.sum())
-    users = attach(spent, viewers, ("views", "paid"))
+    users = _with_views(tables)
     bought = users.purchases > 0
     found = users.aggregate(
         users=users.count(),
@@ -216,20 +222,156 @@ def conversion(tables: Tables, period: Period) -> pd.DataFrame:
     return with_rates(pd.concat(frames, ignore_index=True))
 
 
-def first_purchase(tables: Tables, period: Period) -> pd.DataFrame:
+def first_purchase(
+    tables: Tables, period: Period, by: tuple[str, ...] = ()
+) -> pd.DataFrame:
     """Time from registration to the first purchase, ready for survival analysis.
 
-    Columns: `days` since registration; `purchased`, users whose first purchase came on that day;
-    `censored`, users who had not bought when the period ended so many days after they registered.
-    Ordered by `days`; every user is counted once.
+    Args:
+        tables: the study's tables.
+        period: the days that they cover.
+        by: what to tell users apart by: columns of `events.people`, or `registered`, the "earlier"
+            or the "later" half of the period's days.
+
+    Returns:
+        Columns `by`; `days` since registration; `purchased`, users whose first purchase came on
+        that day; `censored`, users who had not bought when the period ended so many days after
+        they registered. Ordered; every user is counted once.
     """
     spent = spending(tables)
+    later = spent.reg_day * 2 > period.first + period.last
+    spent = spent.mutate(registered=later.ifelse("later", "earlier"))
     bought = spent.first_purchase.notnull()
     waited = spent.select(
-        days=spent.first_purchase.fill_null(period.last - spent.reg_day), bought=bought)
-    return waited.group_by("days").aggregate(
+        *by, days=spent.first_purchase.fill_null(period.last - spent.reg_day), bought=bought)
+    frame = waited.group_by([*by, "days"]).aggregate(
         purchased=waited.bought.sum(), censored=(~waited.bought).sum()
-    ).order_by("days").to_pandas().astype("int64")
+    ).to_pandas().sort_values([*by, "days"], ignore_index=True)
+    return frame.astype({name: "int64" for name in ("days", "purchased", "censored")})
+
+
+def recent_use(tables: Tables, period: Period, days: int) -> pd.DataFrame:
+    """Users by how often they were active in the last `days` days of the period.
+
+    Columns: `active_days`; `active_weeks`, of the whole weeks that end with the period's last day;
+    `users`. Users who were never active in those days are left out.
+    """
+    active = events.active_days(tables).filter(lambda t: t.day > period.last - days)
+    active = active.mutate(week=((period.last - active.day) // 7).cast("int64"))
+    users = active.group_by("uid").aggregate(
+        active_days=active.count(),
+        active_weeks=active.week.nunique(where=active.week < days // 7),
+    )
+    keys = ["active_days", "active_weeks"]
+    frame = users.group_by(keys).aggregate(users=users.count()).to_pandas().astype("int64")
+    return frame.sort_values(keys, ignore_index=True)
+
+
+def revenue_by_month(tables: Tables) -> pd.DataFrame:
+    """Active users by what they spent in a month: the distribution behind a month's ARPU.
+
+    Columns: `month` (ISO), `revenue` (cents, of a user in the month), `users`.
+    """
+    spent = events.activity(tables).group_by(["uid", "month"]).aggregate(
+        revenue=lambda t: t.revenue.sum())
+    frame = spent.group_by(["month", "revenue"]).aggregate(users=spent.count()).to_pandas()
+    frame = frame.astype("int64").sort_values(["month", "revenue"], ignore_index=True)
+    return frame.assign(month=iso_month(frame["month"]))
+
+
+def revenue_within(tables: Tables, period: Period, days: int) -> Counts | None:
+    """Users by revenue (cents) within `days` of registration, one of `WINDOWS`.
+
+    Over the users whose window lies wholly in the period; None if there are none.
+    """
+    spent = spending(tables)
+    spent = spent.filter(spent.reg_day + (days - 1) <= period.last)
+    return _counts(spent, f"revenue_{days}")
+
+
+def purchases_a_payer(tables: Tables) -> Counts | None:
+    """Payers by number of purchases; None if nobody bought."""
+    spent = spending(tables)
+    return _counts(spent.filter(spent.purchases > 0), "purchases")
+
+
+def _counts(users: ir.Table, column: str) -> Counts | None:
+    """Users by the value of a column; None if there are no users."""
+    frame = users.group_by(value=column).aggregate(users=users.count()).to_pandas()
+    return Counts.of(frame["value"], frame["users"]) if len(frame) else None
+
+
+def ratios(tables: Tables, period: Period) -> dict[str, PairMoments | None]:
+    """What ratios over rows of the same users need: the user is the unit, not the row.
+
+    Returns:
+        `view_conversion`: paid views and views of those who saw a paywall. `order_value`: revenue
+        (cents) and purchases of payers. `revenue_per_day`: revenue and days since registration
+        (the day of registration included) of all users. None with fewer than two such users.
+    """
+    users = _with_views(tables).mutate(tenure=lambda t: period.last - t.reg_day + 1)
+    pairs = {
+        "view_conversion": (users.paid, users.views, users.views > 0),
+        "order_value": (users.revenue, users.purchases, users.purchases > 0),
+        "revenue_per_day": (users.revenue, users.tenure, users.tenure > 0),
+    }
+    measures = {}
+    for name, (x, y, where) in pairs.items():
+        measures |= {
+            f"{name}_n": where.sum(),
+            f"{name}_numerator": x.mean(where=where),
+            f"{name}_denominator": y.mean(where=where),
+            f"{name}_numerator_variance": x.var(how="sample", where=where),
+            f"{name}_denominator_variance": y.var(how="sample", where=where),
+            f"{name}_covariance": x.cov(y, how="sample", where=where),
+        }
+    row = users.aggregate(**measures).to_pandas().iloc[0]
+    found = {}
+    for name in pairs:
+        fields = {key.removeprefix(f"{name}_"): row[key]
+                  for key in measures if key.startswith(f"{name}_")}
+        n = int(fields.pop("n"))
+        found[name] = (
+            PairMoments(n, **{key: float(value) for key, value in fields.items()})
+            if n > 1 else None
+        )
+    return found
+
+
+def revenue_blocks(tables: Tables, period: Period) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What users spend in the blocks of `BLOCK` days since they registered.
+
+    A user counts in the blocks that lie wholly in the period.
+
+    Returns:
+        The arguments of `survival.mean_cumulative`: users by block, shape (k,), revenue (cents)
+        in block i of the users observed through block j, shape (k, k), and the sum over them of
+        the products of the revenues in both (cents squared), shape (k, k).
+    """
+    people = events.people(tables)
+    people = people.select(
+        "uid", "reg_day", blocks=((period.last - people.reg_day + 1) // BLOCK).cast("int64"))
+    whole = people.group_by("blocks").aggregate(users=people.count()).to_pandas()
+    k = int(whole["blocks"].max())
+    users = np.bincount(whole["blocks"], whole["users"], k + 1)
+    at_risk = users[::-1].cumsum()[::-1][1:]
+    sold = events.sales(tables).join(people, "uid")
+    sold = sold.mutate(block=((sold.day - sold.reg_day) // BLOCK).cast("int64"))
+    spent = sold.filter(sold.block < sold.blocks).group_by(["uid", "block", "blocks"]).aggregate(
+        revenue=lambda t: t.price.sum().cast("float64"))
+    carried, products = np.zeros((k, k)), np.zeros((k, k))
+    totals = spent.group_by(["block", "blocks"]).aggregate(
+        revenue=spent.revenue.sum()).to_pandas().astype({"block": int, "blocks": int})
+    # What was spent in a block is carried by every later one through which the user was observed.
+    np.add.at(carried, (totals["block"], totals["blocks"] - 1), totals["revenue"])
+    carried = carried[:, ::-1].cumsum(axis=1)[:, ::-1]
+    other = spent.select("uid", later="block", more="revenue")
+    pairs = spent.join(other, "uid").filter(lambda t: t.later >= t.block)
+    found = pairs.group_by(["block", "later"]).aggregate(
+        product=(pairs.revenue * pairs.more).sum()
+    ).to_pandas().astype({"block": int, "later": int})
+    products[found["block"], found["later"]] = found["product"]
+    return at_risk, carried, products
 
 
 def retention(tables: Tables, period: Period) -> pd.DataFrame:
@@ -348,16 +490,21 @@ def profiles(tables: Tables, period: Period, days: int = 28) -> pd.DataFrame:
         days: one of `WINDOWS`; users whose window is not wholly in the period are left out.
 
     Returns:
-        Columns `country`, `device`, `gender`, `age_band`, `users`, `payers`, `revenue` (cents),
-        `revenue_variance` (sample variance over the users, missing for a single one).
+        Columns `country`, `device`, `gender`, `age_band`, `users`, `age_total` (years, 0 where not
+        stated), `payers`, `revenue` (cents), `revenue_variance` (sample variance over the users,
+        missing for a single one), and `revenue_squares`, `revenue_cubes` and `revenue_fourths`,
+        the sums of these powers.
     """
     keys = list(events.SEGMENTS)
     spent = spending(tables)
     spent = spent.filter(spent.reg_day + (days - 1) <= period.last)
     revenue = spent[f"revenue_{days}"]
+    cents = revenue.cast("float64")  # powers of whole numbers would overflow
     frame = spent.group_by(keys).aggregate(
-        users=spent.count(), payers=(spent[f"purchases_{days}"] > 0).sum(), revenue=revenue.sum(),
-        revenue_variance=revenue.var(how="sample"),
+        users=spent.count(), age_total=spent.age.sum().fill_null(0),
+        payers=(spent[f"purchases_{days}"] > 0).sum(), revenue=revenue.sum(),
+        revenue_variance=revenue.var(how="sample"), revenue_squares=(cents**2).sum(),
+        revenue_cubes=(cents**3).sum(), revenue_fourths=(cents**4).sum(),
     ).to_pandas()
     frame[keys] = frame[keys].apply(stated)
     return frame.sort_values(keys, ignore_index=True)

@@ -9,8 +9,10 @@ not the user saw a paywall again (intention to treat).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 from analysis.customers import events
@@ -22,6 +24,37 @@ HORIZON = 28  # days
 GROUPS = ("control", "test")
 OUTCOMES = ("views", "paywall_purchases", "purchases", "revenue")
 COVARIATES = ("age", "days_registered", "prior_views", "prior_purchases", "prior_revenue")
+COMPLETE = COVARIATES[1:]  # known of every user
+INTERACTIONS = ("device", "newcomer")  # by which the effect may differ, named in advance
+
+
+@dataclass(frozen=True)
+class Before:
+    """What could be known when the test was planned: outcomes of users before it began.
+
+    A window as long as the test's assignment, or what the tables hold of it, so early that every
+    horizon ends before the first day of the test. Users count at their first paywall view in the
+    window, as the test would have assigned them there, with the same outcomes over the same
+    horizon.
+
+    Attributes:
+        first_day, last_day: of the window (ISO).
+        days: its length.
+        users: who saw a paywall in it.
+        converters: of them, who bought at a paywall within the horizon.
+        revenue: cents within the horizon, summed over users.
+        revenue_variance: sample variance over users; nan for fewer than two.
+        firsts: users by day of the window, of their first view, shape (days,).
+    """
+
+    first_day: str
+    last_day: str
+    days: int
+    users: int
+    converters: int
+    revenue: int
+    revenue_variance: float
+    firsts: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -50,6 +83,11 @@ class PaywallTest:
             `users` with a value, `mean`, `variance` (sample), and the sample covariances with two
             outcomes, `converted_covariance` and `revenue_covariance`, for an adjustment that uses
             them (CUPED). Prior views, purchases and revenue are of the `horizon` days before.
+        covariances: one row a group and pair of covariates that everybody has, `covariate` and
+            `other`: their sample `covariance` over `users`, each pair once.
+        segments: one row a `dimension` and `value` of `INTERACTIONS` and group: `users` and
+            `converters`, as in `groups`.
+        before: the same app before the test; None if no horizon fits before it.
         revenue: for each group, users by revenue within the horizon in cents: the distribution
             that resampling, quantiles and trimmed means need.
     """
@@ -60,19 +98,26 @@ class PaywallTest:
     by_date: pd.DataFrame
     balance: pd.DataFrame
     covariates: pd.DataFrame
+    covariances: pd.DataFrame
+    segments: pd.DataFrame
+    before: Before | None
     revenue: dict[str, pd.Series]
 
 
 def paywall_test(tables: Tables, period: Period) -> PaywallTest:
     """Reduces the paywall test."""
     users = outcomes(tables, period)
+    covariates, covariances = _covariates(users)
     return PaywallTest(
         horizon=HORIZON,
         groups=_groups(users),
         by_day=_by_day(tables, period),
         by_date=_by_date(tables, period),
         balance=_balance(tables, period),
-        covariates=_covariates(users),
+        covariates=covariates,
+        covariances=covariances,
+        segments=_segments(users),
+        before=_before_the_test(tables, period),
         revenue=_revenue(users),
     )
 
@@ -197,19 +242,22 @@ def _by_date(tables: Tables, period: Period) -> pd.DataFrame:
     seen, sold = (rows.filter(_within(rows)) for rows in (seen, sold))
     paid = seen.filter(seen.purchase == 1)
     ends = test.aggregate(first=test.assigned_day.min(), last=test.assigned_day.max()).to_pandas()
-    first, last = int(ends["first"][0]), int(ends["last"][0])
+    days = range(0)
+    if not ends["first"].isna()[0]:
+        first, last = int(ends["first"][0]), int(ends["last"][0])
+        days = range(first, min(last + HORIZON, period.last) + 1)
     frame = _grid([
         test.group_by("group", day="assigned_day").aggregate(assigned=lambda t: t.count()),
         _firsts(paid, paid.day, "converters"),
         _firsts(sold, sold.day, "buyers"),
-    ], range(first, min(last + HORIZON, period.last) + 1))
+    ], days)
     frame["day"] = iso_day(frame["day"])
     return frame
 
 
 def _balance(tables: Tables, period: Period) -> pd.DataFrame:
     users = attach(assigned(tables, period), events.people(tables))
-    users = users.mutate(newcomer=(users.assigned_day == users.reg_day).ifelse("yes", "no"))
+    users = users.mutate(newcomer=_newcomer(users))
     frames = []
     for dimension in (*events.SEGMENTS, "newcomer"):
         counts = users.group_by(value=users[dimension]).aggregate(
@@ -220,7 +268,68 @@ def _balance(tables: Tables, period: Period) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _covariates(users: ir.Table) -> pd.DataFrame:
+def _newcomer(users: ir.Table) -> ir.StringValue:
+    """Whether a user was assigned on the day of registration."""
+    return (users.assigned_day == users.reg_day).ifelse("yes", "no")
+
+
+def _segments(users: ir.Table) -> pd.DataFrame:
+    whole = users.filter(users.whole)
+    whole = whole.mutate(newcomer=_newcomer(whole))
+    cells = whole.group_by(["group", *INTERACTIONS]).aggregate(
+        users=whole.count(), converters=whole.converted.sum()).to_pandas()
+    frames = []
+    for dimension in INTERACTIONS:
+        counts = cells.assign(value=stated(cells[dimension]))
+        counts = counts.groupby(["value", "group"])[["users", "converters"]].sum()
+        values = sorted(set(counts.index.get_level_values("value")))
+        index = pd.MultiIndex.from_product([values, GROUPS], names=["value", "group"])
+        counts = counts.reindex(index, fill_value=0).astype("int64").reset_index()
+        counts.insert(0, "dimension", dimension)
+        frames.append(counts)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _before_the_test(tables: Tables, period: Period) -> Before | None:
+    test = tables.table("paywall_test")
+    day = day_number(test.assigned_at)
+    ends = test.aggregate(first=day.min(), last=day.max()).to_pandas()
+    if ends["first"].isna()[0]:
+        return None
+    start, length = int(ends["first"][0]), int(ends["last"][0] - ends["first"][0]) + 1
+    last = start - HORIZON - 1  # a view late on this day still has its horizon before the test
+    first = max(period.first, last - length + 1)
+    if first > last:
+        return None
+    seen, sold = events.views(tables), events.sales(tables)
+    inside = seen.filter((seen.day >= first) & (seen.day <= last))
+    users = inside.group_by("uid").aggregate(
+        assigned=inside.second.min(), assigned_day=inside.day.min())
+    seen, sold = _since_assignment(seen, users), _since_assignment(sold, users)
+    paid = seen.group_by("uid").aggregate(
+        paywall_purchases=_within(seen).ifelse(seen.purchase, 0).sum())
+    spent = sold.group_by("uid").aggregate(revenue=_within(sold).ifelse(sold.price, 0).sum())
+    users = attach(users, paid, ("paywall_purchases",))
+    users = attach(users, spent, ("revenue",))
+    totals = users.aggregate(
+        users=users.count(), converters=(users.paywall_purchases > 0).sum(),
+        revenue=users.revenue.sum(), variance=users.revenue.var(how="sample"),
+    ).to_pandas().iloc[0]
+    daily = users.group_by("assigned_day").aggregate(users=users.count()).to_pandas()
+    if daily.empty:
+        return None
+    firsts = daily.set_index("assigned_day")["users"].reindex(range(first, last + 1), fill_value=0)
+    first_day, last_day = iso_day([first, last])
+    return Before(
+        first_day=first_day, last_day=last_day, days=last - first + 1,
+        users=int(totals["users"]), converters=int(totals["converters"]),
+        revenue=int(totals["revenue"]), revenue_variance=float(totals["variance"]),
+        firsts=firsts.to_numpy(dtype="int64"),
+    )
+
+
+def _covariates(users: ir.Table) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The covariates, and the covariances of those that everybody has."""
     measures = {}
     for name in COVARIATES:
         value = users[name]
@@ -231,18 +340,28 @@ def _covariates(users: ir.Table) -> pd.DataFrame:
         for outcome in ("converted", "revenue"):
             measures[name, f"{outcome}_covariance"] = value.cov(
                 users[outcome], how="sample", where=there)
+    pairs = list(combinations_with_replacement(COMPLETE, 2))
+    for pair in pairs:
+        a, b = (users[name] for name in pair)
+        measures[pair] = a.cov(b, how="sample", where=users.whole)
     # One pass over the users; the columns are unfolded into rows here.
     wide = users.group_by("group").aggregate(
         **{f"m{i}": measure for i, measure in enumerate(measures.values())}
     ).to_pandas().set_index("group").reindex(GROUPS)
     rows: dict[tuple[str, str], dict] = {}
-    for i, (name, measure) in enumerate(measures):
+    for i, (name, measure) in enumerate(list(measures)[:-len(pairs)]):
         for group in GROUPS:
             row = rows.setdefault((name, group), {"covariate": name, "group": group})
             row[measure] = wide.loc[group, f"m{i}"]
     frame = pd.DataFrame([rows[name, group] for name in COVARIATES for group in GROUPS])
     moments = {column: "float64" for column in frame.columns[3:]}
-    return frame.fillna({"users": 0}).astype({"users": "int64"} | moments)
+    start = len(measures) - len(pairs)
+    covariances = pd.DataFrame([
+        {"group": group, "covariate": a, "other": b, "covariance": wide.loc[group, f"m{start + i}"]}
+        for group in GROUPS for i, (a, b) in enumerate(pairs)
+    ])
+    return (frame.fillna({"users": 0}).astype({"users": "int64"} | moments),
+            covariances.astype({"covariance": "float64"}))
 
 
 def _revenue(users: ir.Table) -> dict[str, pd.Series]:

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.customers import events
 from analysis.customers.events import Period
 from analysis.customers.kpis import with_rates
-from analysis.days import iso_day, iso_month, seconds
+from analysis.days import day_number, iso_day, iso_month, seconds
 from analysis.sources import Tables
 
 WINDOWS = {"wau": 7, "mau": 28}  # trailing days, the day itself included
@@ -120,3 +120,17 @@ def monthly(tables: Tables, period: Period) -> pd.DataFrame:
     frame.insert(0, "complete", [period.has_whole(month) for month in frame.index])
     frame.insert(0, "month", iso_month(frame.index))
     return with_rates(frame.reset_index(drop=True))
+
+
+def releases(tables: Tables) -> pd.DataFrame:
+    """The releases in order: `day`, the first day with the release (ISO date), and its `name`.
+
+    No rows where the tables have no list of releases.
+    """
+    if "releases" not in tables.tables:
+        return pd.DataFrame({"day": [], "name": []}, dtype=object)
+    table = tables.table("releases")
+    frame = table.select(day=day_number(table.date), name=table["name"]).to_pandas()
+    frame = frame.sort_values(["day", "name"])
+    names = frame["name"].astype(object).tolist()
+    return pd.DataFrame({"day": iso_day(frame["day"]), "name": names}, dtype=object)

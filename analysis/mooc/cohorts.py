@@ -33,4 +33,5 @@ def by_month(events: ir.Table, orders: ir.Table) -> pd.DataFrame:
     frame = whole(frame, ("active_users", *SOLD)).reset_index()
     size = counts.active_users.xs(0, level="months")
     frame.insert(2, "size", frame.cohort.map(size))
-    return frame.assign(cohort=iso_month(frame.cohort), revenue=frame.revenue.fillna(0.0)).set_index(list(keys))
+    frame = frame.assign(cohort=iso_month(frame.cohort), revenue=frame.revenue.fillna(0.0))
+    return frame.set_index(list(keys))

@@ -13,8 +13,8 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from analysis.mooc.funnels import COURSE
 from analysis.days import SECONDS_A_DAY, seconds
+from analysis.mooc.funnels import COURSE
 from analysis.mooc.reduce import collect, first_touch, groups
 
 ENROLLED, COMPLETED = "enrolled_in_course", "completed_course"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from analysis.report.text import MISSING, Prose, escape
 
 Formatter = Callable[[object], str]
+WORD_JOINER = "\u2060"
 
 
 def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -> Prose:
@@ -42,8 +44,8 @@ def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -
 
 
 def _cell(value: object, show: Formatter) -> str:
-    return (
-        MISSING
-        if value is None or (pd.api.types.is_scalar(value) and pd.isna(value))
-        else show(value)
-    )
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return MISSING
+    # Pandoc writes a cell's text as it is, so Typst would take "= x" for a heading, "- x" for a
+    # list; what has no width keeps the sign from being the first.
+    return re.sub(r"^(?=(\\?[-=+/]|\d+\\?\.)+(\s|$))", WORD_JOINER, show(value))

@@ -11,6 +11,8 @@ import math
 import re
 from collections.abc import Iterable
 
+import pycountry
+
 MINUS = "\u2212"
 NBSP = "\u00a0"
 MISSING = "\u2013"
@@ -95,6 +97,11 @@ def listing(parts: Iterable[str], last: str = "and") -> Prose:
     return Prose(f"{', '.join(parts[:-1])} {last} {parts[-1]}")
 
 
+def paragraph(*sentences: str) -> Prose:
+    """The sentences that there are, in order; one that has nothing to say is empty."""
+    return Prose(" ".join(sentence for sentence in sentences if sentence))
+
+
 def count(n: int, singular: str, plural: str | None = None) -> Prose:
     """A count with its noun: "1 student", "3,433 students"."""
     return Prose(f"{number(n)} {singular if n == 1 else plural or singular + 's'}")
@@ -103,6 +110,16 @@ def count(n: int, singular: str, plural: str | None = None) -> Prose:
 def dropped(kept: float) -> Prose:
     """What is left out when values up to a quantile are kept: "nothing", "1%"."""
     return Prose("nothing" if kept == 1 else f"{100 * (1 - kept):g}%")
+
+
+def country(code: str) -> str:
+    """A country by its ISO 3166-1 alpha-3 code, as people call it: plain text, not yet Markdown."""
+    found = pycountry.countries.get(alpha_3=code)
+    if found is None:
+        return {"XKX": "Kosovo"}.get(code, code)
+    # "Korea, Republic of" is for sorting.
+    name, *title = getattr(found, "common_name", found.name).split(", ")
+    return " ".join([*title, name])
 
 
 def quotient(a: float, b: float) -> float:

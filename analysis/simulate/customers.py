@@ -485,8 +485,7 @@ def generate(seed: int = SEED, scale: float = 1) -> tuple[dict[str, pd.DataFrame
         scale: multiplies the number of users (15,000 at 1); at least 0.01.
 
     Returns:
-        `{"users", "purchases", "paywall_views", "paywall_test", "releases"}` and `TRUTH` with the settings
-        beside it; `"assigned"` has what to expect of the users who were assigned here, given their
+        The tables by name; and `TRUTH` with the settings, where `"assigned"` has what to expect of the users who were assigned here, given their
         visits: their number, and in each group the means of `TRUTH["test"]["per_user"]`.
     """
     made = list(_parts(seed, scale))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from analysis.stats._common import Values
+from analysis.stats.moments import Counts
 
 # Draws held at once: about 3 MB, which stays in the cache. The numbers don't depend on it.
 DRAWS = 2**18
@@ -49,3 +50,36 @@ def _mean_and_error(sums: Values, n: int, pooled: Values) -> tuple[Values, Value
     variance = (sums[:, 1] - n * mean**2) / (n - 1)
     rounding = 1e-12 * float(pooled @ pooled) / (pooled.size - 1)
     return mean, np.where(variance > rounding, variance, 0.0) / n
+
+
+def resampled(
+    sample: Counts, size: int, resamples: int, rng: np.random.Generator
+) -> tuple[Values, Values]:
+    """Means and variances of samples of `size` drawn with replacement, shape (resamples,) each.
+
+    Drawn from the counts: as multinomial counts of the distinct values where these are fewer than
+    `size`, otherwise one value at a time. So 10 million values cost no more than their distinct
+    ones. With `size` = `sample.n` it is the bootstrap (Efron 1979). Variances have the divisor
+    size - 1, and are nan for a size of 1.
+    """
+    centre = float(sample.shares @ sample.values)
+    values = sample.values - centre  # small numbers, so that squares lose no digits
+    edges = np.cumsum(sample.shares)
+    sums = np.empty((resamples, 2))
+    multinomial = values.size < size
+    rows = max(1, DRAWS // min(values.size, size))
+    for start in range(0, resamples, rows):
+        count = min(rows, resamples - start)
+        if multinomial:
+            drawn = rng.multinomial(size, sample.shares, size=count)
+            sums[start : start + count] = np.column_stack((drawn @ values, drawn @ values**2))
+        else:
+            u = rng.random((count, size)) * edges[-1]
+            drawn = values[np.searchsorted(edges[:-1], u, "right")]
+            sums[start : start + count] = np.column_stack((drawn.sum(1), (drawn**2).sum(1)))
+    means = sums[:, 0] / size
+    rounding = 1e-12 * float(np.abs(values).max()) ** 2
+    spread = sums[:, 1] / size - means**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variances = np.where(spread > rounding, spread, 0.0) * size / np.float64(size - 1)
+    return centre + means, variances

@@ -10,7 +10,7 @@ also do for samples of different lengths.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,16 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.stats import effects
-from analysis.stats._common import Alternative, as_sample, check_alternative, check_fraction
+from analysis.stats._common import (
+    Alternative,
+    Record,
+    Values,
+    as_sample,
+    check_alternative,
+    check_fraction,
+)
 from analysis.stats.intervals import Interval, proportion
-from analysis.stats.moments import Moments, as_moments
+from analysis.stats.moments import Counts, Moments, PairMoments, as_moments
 from analysis.stats.resampling import permuted_t
 from analysis.stats.results import TestResult
 
@@ -282,6 +289,223 @@ def mann_whitney(
         null_value=0.5,
         standard_error=error,
         effects=(effects.hodges_lehmann_shift(x, y, 1 - alpha),),
+    )
+
+
+def mann_whitney_of_counts(a: Counts, b: Counts, *, alpha: float = 0.05) -> TestResult:
+    """The two-sided `mann_whitney` of samples given as counts, always by the normal approximation.
+
+    Without the Hodges-Lehmann shift, which among many ties is 0 whatever happens.
+    """
+    check_fraction(alpha, "alpha", below=0.5)
+    interval, error = effects.superiority_of_counts(a, b, 1 - alpha)
+    n = a.n + b.n
+    ties = Counts.of(
+        np.concatenate((a.values, b.values)), np.concatenate((a.counts, b.counts))
+    ).counts.astype(float)
+    u = interval.estimate * a.n * b.n
+    variance = a.n * b.n / 12 * (n + 1 - float((ties**3 - ties).sum()) / (n * (n - 1)))
+    z = max(abs(u - a.n * b.n / 2) - 0.5, 0.0) / np.sqrt(variance)
+    return TestResult(
+        name="Mann-Whitney test",
+        alternative="two-sided",
+        alpha=alpha,
+        n_a=a.n,
+        n_b=b.n,
+        statistic_name="U",
+        statistic=float(u),
+        p_value=float(min(1.0, 2 * stats.norm.sf(z))),
+        interval=interval,
+        estimate_name="probability of superiority",
+        null_value=0.5,
+        standard_error=error,
+    )
+
+
+def yuen_of_counts(
+    a: Counts, b: Counts, *, cut: float = 0.2, alpha: float = 0.05
+) -> TestResult:
+    """Yuen's two-sided test of equal trimmed means, of samples given as counts (Yuen 1974).
+
+    floor(cut n) values are dropped from each end of a sample; the variances are winsorised, as
+    in `intervals.trimmed_mean`. It is Welch's test where nothing is trimmed. For skewed values
+    the trimmed mean is another quantity than the mean.
+
+    Raises:
+        ValueError: The cut is not within (0, 0.5), fewer than two values left in a sample, or no
+            variation within the middle part of either.
+    """
+    check_fraction(alpha, "alpha", below=0.5)
+    check_fraction(cut, "cut", below=0.5)
+    means, squared, df = [], [], []
+    for sample, name in ((a, "a"), (b, "b")):
+        middle = sample.trimmed(cut)
+        left = middle.n
+        if left < 2:
+            raise ValueError(f"{name}: {sample.n} values leave fewer than 2 after trimming {cut:g}")
+        means.append(middle.moments.mean)
+        winsorised = Counts.of(
+            np.clip(sample.values, middle.values[0], middle.values[-1]), sample.counts)
+        squared.append(winsorised.moments.variance * (sample.n - 1) / (left * (left - 1)))
+        df.append(left - 1)
+    if not sum(squared) > 0:
+        raise ValueError("a, b: Yuen's test needs variation within the middle part of a sample")
+    total = sum(squared)
+    return _t_result(
+        name=f"Yuen's test, {cut:.0%} trimmed",
+        n_a=a.n,
+        n_b=b.n,
+        alternative="two-sided",
+        alpha=alpha,
+        estimate_name="difference of trimmed means",
+        difference=means[0] - means[1],
+        error=float(np.sqrt(total)),
+        df=total**2 / sum(s**2 / d for s, d in zip(squared, df, strict=True)),
+    )
+
+
+def ratio_of_sums(a: PairMoments, b: PairMoments, *, alpha: float = 0.05) -> TestResult:
+    """Two-sided z test of a ratio metric, such as purchases per view, by the delta method.
+
+    The units that were drawn or assigned are users; a ratio of two of their sums is not a mean
+    of independent values, so its variance needs the covariance of both (Deng, Knoblich & Lu
+    2018). The effect is the ratio of the two ratios, with an interval on the log scale.
+
+    Raises:
+        ValueError: A mean of denominators that is not above 0, or no variation in either sample.
+    """
+    check_fraction(alpha, "alpha", below=0.5)
+    for m, name in ((a, "a"), (b, "b")):
+        if not m.denominator > 0:
+            raise ValueError(f"{name}: a ratio needs a mean of the denominators above 0")
+    error = float(np.sqrt(a.variance + b.variance))
+    if not error > 0:
+        raise ValueError("a, b: a test of ratios needs variation within at least one sample")
+    z = stats.norm.isf(alpha / 2)
+    difference = a.ratio - b.ratio
+    further: tuple[effects.Effect, ...] = ()
+    if a.ratio > 0 and b.ratio > 0:
+        log_error = float(np.sqrt(a.variance / a.ratio**2 + b.variance / b.ratio**2))
+        quotient = a.ratio / b.ratio
+        low, high = (float(quotient * np.exp(side * z * log_error)) for side in (-1, 1))
+        further = (effects.Effect("ratio of ratios", quotient, low, high, 1 - alpha),)
+    p, critical = _tails(stats.norm, difference / error, "two-sided", alpha)
+    return _result(
+        name="z test of ratios, delta method",
+        n_a=a.n,
+        n_b=b.n,
+        alternative="two-sided",
+        alpha=alpha,
+        statistic_name="z",
+        statistic=difference / error,
+        p_value=p,
+        estimate_name="difference of ratios",
+        estimate=difference,
+        limits=lambda confidence: (
+            difference - stats.norm.isf((1 - confidence) / 2) * error,
+            difference + stats.norm.isf((1 - confidence) / 2) * error,
+        ),
+        method="delta method",
+        standard_error=error,
+        critical_value=critical,
+        effects=further,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Covariates:
+    """What an adjustment needs to know of covariates measured before the assignment, a group.
+
+    Attributes:
+        means: Of the covariates, shape (k,).
+        covariance: Their sample covariance matrix, shape (k, k).
+        with_outcome: Their sample covariances with the outcome, shape (k,).
+    """
+
+    means: Values
+    covariance: Values
+    with_outcome: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Omnibus(Record):
+    """One test of several means at once.
+
+    Attributes:
+        statistic: Hotelling's T squared as F.
+        df: Number of measures that are not combinations of others.
+        df_denominator: n_a + n_b - df - 1.
+        p_value: Probability of an F at least this large if all means are equal.
+    """
+
+    statistic: float
+    df: int
+    df_denominator: int
+    p_value: float
+
+
+def hotelling(n_a: int, n_b: int, a: Covariates, b: Covariates) -> Omnibus:
+    """Hotelling's test that two groups have the same means of several measures (Hotelling 1931).
+
+    With one covariance matrix for both groups; for large groups of about equal size neither that
+    nor normal values matter much.
+
+    Raises:
+        ValueError: No measure varies, or too few units for so many measures.
+    """
+    within = (n_a - 1) * a.covariance + (n_b - 1) * b.covariance
+    varies = np.diag(within) > 0
+    within, gap = within[np.ix_(varies, varies)], (a.means - b.means)[varies]
+    rank = int(np.linalg.matrix_rank(_correlations(within), 1e-10)) if varies.any() else 0
+    rest = n_a + n_b - rank - 1
+    if rank == 0 or rest < 1:
+        raise ValueError("a, b: a test of several means needs measures that vary, and enough units")
+    scale = np.sqrt(np.diag(within))
+    distance = gap / scale @ np.linalg.pinv(_correlations(within), 1e-10) @ (gap / scale)
+    f = float(n_a * n_b / (n_a + n_b) * distance * rest / rank)
+    return Omnibus(f, rank, rest, float(stats.f.sf(f, rank, rest)))
+
+
+def _correlations(within: Values) -> Values:
+    scale = np.sqrt(np.diag(within))
+    return within / np.outer(scale, scale)
+
+
+def adjusted(
+    a: Moments, b: Moments, before_a: Covariates, before_b: Covariates, *, alpha: float = 0.05
+) -> TestResult:
+    """Welch's test of means adjusted for covariates from before a randomised assignment.
+
+    The difference is (y_a - y_b) - theta'(x_a - x_b) with the slopes theta of the regression
+    within groups, so it is the coefficient of an analysis of covariance; in an experiment this
+    is CUPED (Deng, Xu, Kohavi & Walker 2013). Each group's variance is that of y - theta'x.
+    It estimates the same difference with less noise, as long as nothing in x can be an effect of
+    the assignment. The slopes' own error is left out, which is small when n is large against k.
+
+    Raises:
+        ValueError: As `welch`; also for a covariate that varies in neither group.
+    """
+    check_fraction(alpha, "alpha", below=0.5)
+    ma, mb = _varying(a, b, "an adjusted test")
+    within = (ma.n - 1) * before_a.covariance + (mb.n - 1) * before_b.covariance
+    if not (np.diag(within) > 0).all():
+        raise ValueError("before_a, before_b: every covariate must vary within a group")
+    scale = np.sqrt(np.diag(within))  # so that units do not decide what is singular
+    outcome = (ma.n - 1) * before_a.with_outcome + (mb.n - 1) * before_b.with_outcome
+    theta = np.linalg.pinv(_correlations(within), 1e-10) @ (outcome / scale) / scale
+
+    def left(m: Moments, before: Covariates) -> float:
+        explained = 2 * theta @ before.with_outcome - theta @ before.covariance @ theta
+        return float(max(0.0, m.variance - explained))
+
+    shift = float(theta @ (before_a.means - before_b.means))
+    rest_a = Moments(ma.n, ma.mean - shift, left(ma, before_a))
+    rest_b = Moments(mb.n, mb.mean, left(mb, before_b))
+    return replace(
+        welch(rest_a, rest_b, alpha=alpha),
+        name="Welch's t test, adjusted for covariates",
+        estimate_name="adjusted difference of means",
+        effects=(),
     )
 
 

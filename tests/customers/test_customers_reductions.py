@@ -301,6 +301,10 @@ def test_profiles_add_up_to_the_conversion(both):
             "users": len(uids), "payers": sum(bool(log.bought(uid, 28)) for uid in uids),
             "revenue": sum(log.spent(uid, 28) for uid in uids),
             "revenue_variance": variance([log.spent(uid, 28) for uid in uids]),
+            "age_total": sum(log.users[uid]["age"] or 0 for uid in uids),
+            "revenue_squares": sum(log.spent(uid, 28) ** 2 for uid in uids),
+            "revenue_cubes": sum(log.spent(uid, 28) ** 3 for uid in uids),
+            "revenue_fourths": sum(log.spent(uid, 28) ** 4 for uid in uids),
         } for key, uids in sorted(cells.items())
     ])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pandas as pd
@@ -16,6 +17,7 @@ HOSTILE = [
     "<script>alert(1)</script>", "a|b", "$x^2$", "#set page(width: 1pt)", "@fig-a", "\\input{x}",
     "*b* _c_ ~d~", "[a](javascript:x)", "`{python} 1`", "=cmd()", "-- --- ...", "a\nb", "^1^", "'q' \"r\"",
     "&amp; &lt;", "# h", "1. x", "+ y", "{.class}", "http://a.b/c", "<!-- c -->", "![i](j)", "\u2028x",
+    "= h", "== h", "- i", "/ term: x", "=", "12. x",
 ]  # fmt: skip
 
 
@@ -114,3 +116,5 @@ def test_tables_are_typst_safe(tmp_path):
     pdf = typst.compile(source)
     assert pdf.startswith(b"%PDF")
     assert "#set page" not in made.replace("\\#set page", "")
+    for markup in ("heading", "list", "enum", "terms", "raw", "link", "math.equation"):
+        assert json.loads(typst.query(source, markup)) == []

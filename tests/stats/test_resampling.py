@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from analysis.stats import resampling
+from analysis.stats.moments import Counts
 
 
 @pytest.mark.parametrize("draws", [1, 1_000, 2**16])
@@ -66,3 +67,51 @@ def test_a_relabelling_without_spread_is_infinitely_far():
             separated = np.isinf(t).mean() / (2 if n_a == n_b else 1)
             assert separated == pytest.approx(apart, abs=4 * np.sqrt(apart / 800))
             assert np.abs(t[np.isfinite(t)]).max() < 10
+
+
+def some_counts():
+    return Counts.of([0.0, 1.0, 2.5, 40.0], [70, 15, 10, 5])
+
+
+@pytest.mark.parametrize("size", [2, 3, 30, 100])  # one value at a time, and multinomial
+def test_resamples_of_counts_have_the_moments_of_the_sample(size):
+    sample, runs = some_counts(), 60_000
+    means, variances = resampling.resampled(sample, size, runs, np.random.default_rng(8))
+    spread = sample.central(2)
+    assert means.mean() == pytest.approx(sample.moments.mean, abs=4 * np.sqrt(spread / size / runs))
+    assert means.var() == pytest.approx(spread / size, rel=0.05)
+    assert variances.mean() == pytest.approx(spread, rel=0.06)
+    skewness = sample.central(3) / spread**1.5 / np.sqrt(size)
+    assert stats.skew(means) == pytest.approx(skewness, rel=0.12)
+
+
+def test_both_ways_to_resample_have_one_distribution():
+    # Of 5 distinct values and 5 draws each value comes up by both kernels as often.
+    sample = Counts.of([0.0, 1.0, 10.0, 100.0, 1000.0], [5, 4, 3, 2, 1])
+    one, _ = resampling.resampled(sample, 5, 20_000, np.random.default_rng(9))  # value by value
+    x = np.repeat(sample.values, sample.counts)
+    rng = np.random.default_rng(10)
+    many, _ = resampling.resampled(sample, 6, 20_000, np.random.default_rng(11))  # multinomial
+    for means, size in ((one, 5), (many, 6)):
+        other = x[rng.integers(0, x.size, (20_000, size))].mean(axis=1)
+        # Rounded, so that equal means are ties.
+        assert stats.ks_2samp(np.round(means, 6), np.round(other, 6)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("size", [3, 50])
+def test_chunks_do_not_change_resamples_of_counts(size, monkeypatch):
+    expected = resampling.resampled(some_counts(), size, 300, np.random.default_rng(7))
+    monkeypatch.setattr(resampling, "DRAWS", 64)
+    found = resampling.resampled(some_counts(), size, 300, np.random.default_rng(7))
+    assert (found[0] == expected[0]).all() and (found[1] == expected[1]).all()
+
+
+def test_ten_million_values_are_not_drawn_one_by_one():
+    sample = Counts.of([0.0, 99.0, 4999.0], [8_000_000, 1_500_000, 500_000])
+    tracemalloc.start()
+    means, variances = resampling.resampled(sample, sample.n, 500, np.random.default_rng(1))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**21
+    assert means.std() == pytest.approx(sample.moments.standard_error, rel=0.15)
+    assert variances == pytest.approx(np.full(500, sample.moments.variance), rel=0.02)

@@ -1,0 +1,124 @@
+"""What the chapter says about who pays, on data that it was not written for."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from types import SimpleNamespace
+
+import drivers_frames as made
+import numpy as np
+import plotnine as p9
+import pytest
+
+from analysis.customers import drivers
+from analysis.report.customers import drivers as say
+from analysis.report.text import Prose
+
+ODD = made.odd()
+SHOWN = {name: f for name, f in vars(say).items()
+         if inspect.isfunction(f) and f.__module__ == say.__name__ and not name.startswith("_")}
+
+
+def study(frame):
+    return SimpleNamespace(drivers=drivers.from_profiles(frame))
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return study(made.profiles(made.users(n=20_000)))
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_everything_can_be_said_of_other_peoples_data(name):
+    s = study(ODD[name])
+    for what, function in SHOWN.items():
+        shown = function(s)
+        assert isinstance(shown, Prose | p9.ggplot), what
+        if isinstance(shown, Prose):
+            text = shown.replace("None of this is cause", "")
+            assert not re.search(r"\b(nan|inf|None)\b", text), (what, shown)
+            assert "<b>" not in shown and not re.search(r"(?<!\\)\$x", shown)
+        # Drawing takes long, and only these differ in what is drawn.
+        if isinstance(shown, p9.ggplot) and name in ("200 countries", "one country", "markup"):
+            shown.draw(show=False)
+
+
+def test_what_is_missing_is_told_why():
+    told = {
+        "nobody": "lie wholly in the period", "no payers": "Nobody paid",
+        "everybody pays": "Everybody paid", "one payer": "no factor has two groups",
+        "a country without payers": "cannot be fitted",
+    }
+    for name, words in told.items():
+        s = study(ODD[name])
+        for function in (say.odds_table, say.odds_figure, say.factors, say.gap, say.prediction,
+                         say.conclusion, say.calibration_figure):
+            assert words in function(s), (name, function.__name__)
+    assert "Devices cannot be compared" in say.gap(study(ODD["one device"]))
+    assert "cannot be told apart" in say.pooling(study(ODD["device is country"]))
+    assert "free of charge" in say.money_ratio(study(ODD["free purchases"]))
+    assert "nobody, or everybody" in say.gap(study(ODD["a country without payers"]))
+
+
+def test_numbers_are_those_of_the_result(usual):
+    m = usual.drivers.models
+    equal, come = (f[f["factor"] == "device"].iloc[0] for f in (m.effects, m.alone))
+    gap = say.gap(usual)
+    assert f"{100 * come['difference']:.1f} points apart" in gap
+    assert f"{100 * equal['difference']:.1f} points (95% interval" in gap
+    odds = m.paying.coefficient("device", "iOS")["ratio"]
+    assert f"{odds:.2f} (" in say.odds_table(usual) and f"{odds:.2f} (" in say.gap_table(usual)
+    assert f"{100 * m.area.estimate:.0f}% of such pairs" in say.prediction(usual)
+    row = usual.drivers.associations.set_index(["row_factor", "column_factor"]).loc[
+        ("device", "paying")]
+    assert f"{row.statistic:,.1f} ({row.df})" in say.associations_table(usual)
+    expected = usual.drivers.association_cells.query(
+        "row_factor == 'device' and row == 'iOS' and column == 'paid'")["expected"].iloc[0]
+    assert f"= {expected:,.1f}" in say.expected(usual) and f"{expected:,.1f}" in say.expected_table(
+        usual)
+
+
+def test_other_data_give_other_sentences(usual):
+    unrelated = study(ODD["unrelated"])
+    assert "Paying goes with country" in say.associated(usual)
+    assert "is not shown" in say.associated(unrelated)
+    assert "Paying goes with" not in say.associated(unrelated)
+    assert "Nothing that is known at registration" in say.conclusion(unrelated)
+    assert "no better than a coin" in say.prediction(unrelated)
+    assert "may be chance" in say.gap_left(unrelated)
+    assert "tell something about who will pay" in say.conclusion(usual)
+    assert "those on iOS pay more often than those on Android" in say.gap_left(usual)
+
+    # iOS users pay less, and countries with more of them pay more: the other way round.
+    opposite = study(made.profiles(made.users(n=20_000, device=-0.6, country=0.0, seed=4)))
+    assert "those on Android pay more often than those on iOS" in say.gap_left(opposite)
+    masked = study(made.profiles(made.users(n=40_000, device=-0.35, country=2.5, seed=6)))
+    assert ("the plain comparison points the wrong way" in say.gap(masked)
+            or "had hidden part of it" in say.gap(masked))
+    alike = study(made.profiles(made.users(n=20_000, device=0.5, country=0.0, gap=0.0, seed=7)))
+    assert "hardly a change" in say.gap(alike)
+    assert "not shown to differ in their devices" in say.devices_by_country(alike)
+    assert "the share of iOS runs from" in say.devices_by_country(usual)
+
+    small = study(made.profiles(made.users(n=60, base=-2.5)))
+    assert "Here it fails for" in say.rule(small)
+    assert "it holds in every table" in say.rule(usual)
+    assert say.first_look(study(ODD["equal prices"])) != say.first_look(usual)
+
+
+def test_the_company_of_devices_is_only_claimed_where_countries_bear_it_out():
+    rows = made.users(n=40_000, device=0.0, country=1.6, gap=0.35)
+    claim = "are countries where more of them pay"
+    assert claim in say.gap(study(made.profiles(rows)))
+    # The same gap by age instead: iOS users are older, and older users pay more.
+    rng = np.random.default_rng(3)
+    rows["age_band"] = np.where(rng.random(len(rows)) < np.where(rows["device"] == "iOS", 0.8, 0.2),
+                                "35-44", "18-24")
+    rows["country"] = rng.choice(["A", "B"], len(rows))
+    chance = np.where(rows["age_band"] == "35-44", 0.3, 0.1)
+    rows["paid"] = (rng.random(len(rows)) < chance).astype(int)
+    found = study(made.profiles(rows))
+    assert "the company that the devices keep" in say.gap(found)
+    if not say._same_countries(found, "iOS", 1.0):
+        assert claim not in say.gap(found)

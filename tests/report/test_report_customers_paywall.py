@@ -1,0 +1,107 @@
+"""What the chapter says of the paywall test: true for other data, and whole where data lack."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import plotnine as p9
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "customers"))  # the made-up apps live there
+
+from paywall_worlds import app, study
+
+from analysis.report.customers import design, lift
+from analysis.report.text import Prose
+
+PARTS = [
+    function for module in (design, lift) for name, function in inspect.getmembers(
+        module, inspect.isfunction)
+    if function.__module__ == module.__name__ and not name.startswith("_")
+]
+WORLDS = {
+    "works": {"test": 0.24},
+    "nothing": {"users": (6000, 6000), "before": 3000},
+    "harms": {"test": 0.09},
+    "too small": {"test": 0.17, "users": (120, 120), "before": 300},
+    "broken split": {"test": 0.24, "users": (1500, 1250)},
+    "nobody buys": {"control": 0.0, "test": 0.0, "users": (200, 200), "before": 200},
+    "everybody buys": {"control": 1.0, "test": 1.0, "users": (2, 2), "before": 5},
+    "one buyer": {"control": 0.0, "test": 0.02, "users": (40, 40), "before": 40},
+    "one group": {"users": (60, 0), "before": 60},
+    "no test": {"users": (0, 0), "before": 60},
+    "no time before": {"users": (300, 300), "before": 0, "test_day": 0},
+    "no horizon": {"users": (60, 60), "before": 60, "days": 60},
+    "all alike": {"users": (90, 90), "before": 90, "devices": ("and",), "price": (99,),
+                  "ages": False},
+    "free": {"users": (90, 90), "before": 90, "price": (0,)},
+}
+DRAWN = ("works", "one group", "all alike", "free")  # drawing takes most of the time
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    return {name: study(app(**options)) for name, options in WORLDS.items()}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_part_is_prose_or_a_figure_and_names_no_missing_number(worlds, name):
+    for function in PARTS:
+        if list(inspect.signature(function).parameters) not in (["s"], []):
+            continue
+        made = function(worlds[name]) if inspect.signature(function).parameters else function()
+        if isinstance(made, p9.ggplot):
+            if name in DRAWN:
+                made.draw()
+            continue
+        assert isinstance(made, Prose), function.__name__
+        assert not re.search(r"\bnan\b|\bNone\b|\binf\b|<NA>|np\.", made), (
+            function.__name__, made)
+        assert "  " not in re.sub(r"\|.*", "", made), (function.__name__, made)
+        assert not re.search(r"\b1 (users|weeks|days)\b", made.replace("\u00a0", " ")), made
+
+
+@pytest.mark.parametrize(
+    ("name", "advice", "verdict"),
+    [
+        ("works", "Give the new paywall to everybody", "sells to more users"),
+        ("nothing", "Keep the old paywall", "ruled out|equal for practical purposes"),
+        ("harms", "Keep the old paywall", "sells to fewer users"),
+        ("too small", "Run the test longer", "Neither a difference nor its absence is shown"),
+        ("broken split", "Do not decide on this test", "sells to more users"),
+        ("nobody buys", "nothing to decide yet", "Nobody, or everybody"),
+        ("everybody buys", "nothing to decide yet", "Nobody, or everybody"),
+        ("one group", "Do not decide on this test", "not yet two users"),
+        ("no test", "nothing to decide yet", "not yet two users"),
+        ("no horizon", "nothing to decide yet", "not yet two users"),
+    ],
+)
+def test_advice_and_verdict_follow_the_data(worlds, name, advice, verdict):
+    s = worlds[name]
+    assert advice in lift.recommendation(s)
+    assert re.search(verdict, lift.verdict(s)), lift.verdict(s)
+
+
+def test_what_is_not_shown_is_never_told_as_nothing(worlds):
+    for s in worlds.values():
+        for said in (lift.verdict(s), lift.secondary(s), lift.t_test(s), lift.answer(s),
+                     lift.segments(s)):
+            assert not re.search(r"no (difference|effect|change) (exists|between|in)|has no effect|"
+                                 r"are the same\b", said), said
+
+
+def test_the_split_is_named_as_broken_or_as_chance(worlds):
+    assert "Chance does not give such a split" in lift.split(worlds["broken split"])
+    assert "what chance gives" in lift.split(worlds["works"])
+    assert "Nobody was assigned" in lift.split(worlds["no test"])
+
+
+def test_the_plan_says_what_it_lacks(worlds):
+    assert "cannot be planned" in design.requirement(worlds["no time before"])
+    assert "cannot be planned" in design.size_table(worlds["nobody buys"])
+    assert "no revenue" in design.revenue(worlds["free"])
+    small, large = design.requirement(worlds["too small"]), design.requirement(worlds["nothing"])
+    assert "of what it needs" in small and "enough, with a power of" in large
