@@ -29,6 +29,7 @@ from analysis.stats.intervals import Interval
 from analysis.stats.results import TestResult
 
 MEASURES = ("views", "purchases", "revenue")
+TESTED = ("purchases", "revenue", "views")  # the order in which a release is tested on them
 FORECAST = ("purchases", "revenue")
 AVERAGES = (ts.rolling(7), ts.exponential(7), ts.rolling(28), ts.exponential(28))
 
@@ -81,7 +82,9 @@ class Seasons:
         releases: `day`, `name`, and `reason` why it is not in the model: "outside" the period, too
             near to its "edge", too "close" after another; "" where it is.
         release_effects: by `release` (ISO date) and measure: the step (`estimate`, `low`, `high`,
-            `p`), `finding` and `relevance` (see `stats.decision`, against `RELEVANT`), the change
+            `p`), `p_adjusted` for testing the measures in the fixed order `TESTED`, each only if
+            those before it are significant (Maurer, Hothorn & Lehmacher 1995), with it `finding`
+            and `relevance` (see `stats.decision`, against `RELEVANT`), the change
             of the trend with it (`slope`, `slope_low`, `slope_high`, `slope_p`; a year), the sums
             of the `SIDE` days `before` it and from it on (`after`), `since`,
             what there was from the release to the end of the period, and `extra`, `extra_low`,
@@ -451,14 +454,17 @@ def _decompositions(values: Mapping[str, np.ndarray], n: int) -> dict[str, ts.De
 def _release_effects(calendar, values, models, n: int, yearly: bool) -> pd.DataFrame:
     rows = []
     for term, position in calendar.steps.items():
-        for name, model in models.items():
+        gate = 0.0  # a measure's p is at least that of those tested before it
+        for name in sorted(models, key=TESTED.index):
+            model = models[name]
             step = model.combine({term: 1.0})
             test = TestResult(
                 name="Wald, HAC errors", alternative="two-sided", alpha=0.05, n_a=n - position,
                 n_b=position, statistic_name="z", statistic=step.estimate / model.error(term),
                 p_value=model.p_value([term]), interval=step, estimate_name="log of the ratio",
             )
-            decision = decide(test, smallest_effect=math.log(RELEVANT))
+            gate = max(gate, test.p_value)
+            decision = decide(test, smallest_effect=math.log(RELEVANT), p_value=gate)
             design = calendar.design(n, yearly)
             t = np.arange(n)
             design["slope"] = (t >= position) * (t - position) / ts.YEAR
@@ -467,7 +473,7 @@ def _release_effects(calendar, values, models, n: int, yearly: bool) -> pd.DataF
             since = float(values[name][position:].sum())
             rows.append({
                 "release": calendar.iso(position), "measure": name, "estimate": step.estimate,
-                "low": step.low, "high": step.high, "p": test.p_value,
+                "low": step.low, "high": step.high, "p": test.p_value, "p_adjusted": gate,
                 "finding": str(decision.finding), "relevance": str(decision.relevance),
                 "slope": slope.estimate if slope else math.nan,
                 "slope_low": slope.low if slope else math.nan,
@@ -481,9 +487,9 @@ def _release_effects(calendar, values, models, n: int, yearly: bool) -> pd.DataF
                 "extra_high": -since * math.expm1(-step.high),
             })
     return _frame(rows, [
-        "release", "measure", "estimate", "low", "high", "p", "finding", "relevance", "slope",
-        "slope_low", "slope_high", "slope_p", "before", "after", "since", "extra", "extra_low",
-        "extra_high"])
+        "release", "measure", "estimate", "low", "high", "p", "p_adjusted", "finding", "relevance",
+        "slope", "slope_low", "slope_high", "slope_p", "before", "after", "since", "extra",
+        "extra_low", "extra_high"])
 
 
 def _placebo(calendar, models, n: int, yearly: bool, release: int | None):

@@ -30,7 +30,7 @@ def techniques(chapter: str) -> dict[str, str]:
 def techniques_table(chapter: str) -> Prose:
     """The map as a table with links; see `techniques`."""
     frame = pd.DataFrame([
-        {"Technique": name[0].upper() + name[1:], "Where": f"@{section}"}
+        {"Technique": name, "Where": f"@{section}"}
         for name, section in techniques(chapter).items()
     ])
     return table(frame, {"Where": Prose})

@@ -98,8 +98,8 @@ def listing(parts: Iterable[str], last: str = "and") -> Prose:
 
 
 def paragraph(*sentences: str) -> Prose:
-    """The sentences that there are, in order; one that has nothing to say is empty."""
-    return Prose(" ".join(sentence for sentence in sentences if sentence))
+    """The sentences that there are, in order: empty ones have nothing to say, and none is repeated."""
+    return Prose(" ".join(dict.fromkeys(sentence for sentence in sentences if sentence)))
 
 
 def count(n: int, singular: str, plural: str | None = None) -> Prose:

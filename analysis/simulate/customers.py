@@ -485,8 +485,9 @@ def generate(seed: int = SEED, scale: float = 1) -> tuple[dict[str, pd.DataFrame
         scale: multiplies the number of users (15,000 at 1); at least 0.01.
 
     Returns:
-        The tables by name; and `TRUTH` with the settings, where `"assigned"` has what to expect of the users who were assigned here, given their
-        visits: their number, and in each group the means of `TRUTH["test"]["per_user"]`.
+        The tables by name; and `TRUTH` with the settings, where `"assigned"` has what to expect of
+        the users who were assigned here, given their visits: their number, and in each group the
+        means of `TRUTH["test"]["per_user"]`.
     """
     made = list(_parts(seed, scale))
     tables = {

@@ -151,9 +151,15 @@ class LogLinear(Record):
         return math.sqrt(self.covariance.loc[name, name])
 
     def p_value(self, names: list[str]) -> float:
-        """Whether terms are all 0: a Wald test, read as F with n - terms degrees of freedom."""
+        """Whether terms are all 0: a Wald test, read as F with n - terms degrees of freedom.
+
+        nan where days do not vary enough for the errors of the terms to be told.
+        """
         b = self.estimates[names].to_numpy()
-        wald = float(b @ np.linalg.solve(self.covariance.loc[names, names].to_numpy(), b))
+        covariance = self.covariance.loc[names, names].to_numpy()
+        if np.linalg.matrix_rank(covariance, hermitian=True) < len(names):
+            return math.nan
+        wald = float(b @ np.linalg.solve(covariance, b))
         if len(names) == 1:
             return float(2 * stats.norm.sf(math.sqrt(wald)))
         return float(stats.f.sf(wald / len(names), len(names), self.n - len(self.terms)))

@@ -17,6 +17,7 @@ from analysis.report.customers.exploration import money
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
+    NBSP,
     Prose,
     count,
     day,
@@ -368,7 +369,8 @@ def simulation_table(s: Study) -> Prose:
         "True lift": [percent(lift, 0) for lift in frame["lift"]],
         "Power, computed": [percent(p) for p in frame["power"]],
         "Power, simulated": [
-            f"{percent(row.simulated)} ± {percent(1.96 * row.error)}" for row in frame.itertuples()],
+            f"{percent(row.simulated)}{NBSP}±{NBSP}{percent(1.96 * row.error)}"
+            for row in frame.itertuples()],
         "Mean lift found where significant": [
             MISSING if pd.isna(row.exaggeration) else percent(row.lift * row.exaggeration, 0)
             for row in frame.itertuples()],

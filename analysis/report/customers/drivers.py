@@ -9,14 +9,13 @@ from analysis.customers import Study
 from analysis.customers import drivers as study
 from analysis.customers.events import NOT_STATED
 from analysis.report import figures
+from analysis.report.customers import labels
 from analysis.report.customers.exploration import money
-from analysis.report.customers.kpis import DEVICES, GENDERS
 from analysis.report.tables import table
 from analysis.report.text import (
     Prose,
     change,
     count,
-    country,
     escape,
     interval,
     listing,
@@ -37,17 +36,13 @@ KINDS = ("with the others held equal", "as they come")
 
 def _level(factor: str, level: str) -> str:
     """A level as it stands in a figure: plain text."""
-    if factor == "device":
-        return DEVICES.get(level, level)
-    if factor == "gender" and level in GENDERS:
-        return GENDERS[level]
     if factor == "age" and level == study.PER_TEN_YEARS:
         return PER_TEN_YEARS
     if factor in ("age", "gender") and level in (NOT_STATED, "other"):
         return f"{factor} {level}" if level == NOT_STATED else f"{level} {factor}"
     if level == study.OTHERS:
         return {"country": "all other countries"}.get(factor, f"all other, {factor}")
-    return country(level) if factor == "country" else str(level)
+    return labels.group(factor, str(level))
 
 
 def _against(row) -> str | None:
@@ -798,3 +793,23 @@ def cause(s: Study) -> Prose:
         "habits that the table does not hold, and holding country, gender and age equal does not hold those equal. "
         "The only comparison in this chapter that can claim a cause is the paywall test."
     )
+
+
+def answer(s: Study) -> Prose:
+    """The third question's answer."""
+    m = s.drivers.models
+    if m.paying is None:
+        return _without_model(s)
+    kept, _ = _kept(m.paying)
+    if not kept:
+        return Prose("Nothing that is known at registration is shown to tell **who will pay**.")
+    text = f"**Who will pay** goes with {listing(FACTORS[f] for f in kept)}"
+    if m.area is not None:
+        text += (
+            f", and yet a model that knows {'it' if len(kept) == 1 else 'them'} ranks a payer above "
+            f"somebody who does not pay in only {percent(m.area.estimate, 0)} of pairs, where a "
+            "coin would in 50%" if m.area.estimate < 0.7 else
+            f": a model ranks a payer above somebody who does not pay in {percent(m.area.estimate, 0)} "
+            "of pairs"
+        )
+    return Prose(text + ".")

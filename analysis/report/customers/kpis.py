@@ -13,6 +13,7 @@ from analysis.customers.events import NOT_STATED
 from analysis.customers.indicators import ALL, LEAST_USERS, OTHERS, retention_band
 from analysis.customers.kpis import BLOCK, WINDOWS
 from analysis.report import figures
+from analysis.report.customers import labels
 from analysis.report.customers.exploration import money
 from analysis.report.tables import table
 from analysis.report.text import (
@@ -27,6 +28,7 @@ from analysis.report.text import (
     listing,
     number,
     p_value,
+    paragraph,
     percent,
     significant,
 )
@@ -35,8 +37,6 @@ WINDOW = max(WINDOWS)  # days since registration of the conversion that the chap
 MOST_COUNTRIES = 30  # shown in the figure
 MOST_COHORTS = 36  # shown in the table and the heat map, the latest ones
 TABLE_MONTHS = (0, 1, 2, 3, 6, 12, 18)
-DEVICES = {"and": "Android", "iOS": "iOS"}
-GENDERS = {"F": "women", "M": "men"}
 DIMENSIONS = {"device": "Device", "gender": "Gender", "age_band": "Age"}
 NO_PURCHASES = Prose("Nothing was bought in the period.")
 NO_MONTH = Prose("The period holds no complete calendar month with active users.")
@@ -70,14 +70,6 @@ def _or_missing(show, row) -> Prose:
 
 def _money_range(low: float, high: float) -> Prose:
     return interval(low / 100, high / 100, 2)
-
-
-def _label(dimension: str, value: str) -> str:
-    """A segment as it is called in a table or figure; plain text."""
-    if dimension == "country":
-        return country(value)
-    names = {"device": DEVICES, "gender": GENDERS}.get(dimension, {})
-    return names.get(value, value)
 
 
 # What the indicators are called, what is divided by what, how the value and the limits are shown.
@@ -470,7 +462,7 @@ def segments_table(s: Study) -> Prose:
     for (dimension, value), part in long.groupby(["dimension", "value"], sort=False):
         cells = {int(r.window): r for r in part.itertuples()}
         rows.append({
-            "By": DIMENSIONS[dimension], "Users": _label(dimension, value),
+            "By": DIMENSIONS[dimension], "Users": labels.group(dimension, value),
             "Number": int(part["users"].max()),
         } | {
             f"Buy within {w} days": Prose(f"{percent(cells[w].rate)} "
@@ -492,7 +484,7 @@ def segments(s: Study) -> Prose:
         frame = _rates(s, dimension)
         if len(frame) < 2:
             continue
-        parts = _sides(frame, lambda value, of=dimension: escape(_label(of, value)))
+        parts = _sides(frame, lambda value, of=dimension: escape(labels.group(of, value)))
         if parts:
             said.append(f"by {name.lower()}, {listing(parts)}")
         else:
@@ -620,7 +612,7 @@ def devices_figure(s: Study) -> p9.ggplot | Prose:
     curves = s.indicators.waiting.devices.curves
     if not s.totals.payers:
         return NO_PURCHASES
-    names = [DEVICES.get(name, name) for name in curves]
+    names = [labels.group("device", name) for name in curves]
     frame = pd.concat([
         _bought(curve).assign(device=name)
         for name, curve in zip(names, curves.values(), strict=True)
@@ -651,7 +643,7 @@ def devices(s: Study) -> Prose:
                      "that was watched, so no interval can be put on the difference.")
     window = int(gap["window"])
     shares = d.group_horizons[d.group_horizons["window"] == window].set_index("group")["share"]
-    names = [DEVICES.get(name, name) for name in d.curves]
+    names = [labels.group("device", name) for name in d.curves]
     told = listing(f"{percent(shares[name])} on {label}"
                    for name, label in zip(d.curves, names, strict=True))
     ratio = d.test.hazard_ratio
@@ -752,8 +744,9 @@ def day_zero(s: Study) -> Prose:
     zero = zero[zero["day"] == 0].iloc[0]
     text = (
         "Active means that a user saw a paywall or bought; merely opening the app leaves no row. "
-        f"So the curve does not begin at 100%: {percent(zero['retention'])} were active on the very "
-        "day that they registered"
+        + ("So the curve need not begin at 100%" if zero["retention"] == 1
+           else "So the curve does not begin at 100%")
+        + f": {percent(zero['retention'])} were active on the very day that they registered"
     )
     if never:
         text += (f", and {count(never, 'user')} ({percent(never / t.users, 0)}) never were, on any "
@@ -923,7 +916,7 @@ def pivot_table(s: Study) -> Prose:
         row = {"Country": names.get(code, country(code)), "Users": cells[ALL].users}
         for d in (*devices, ALL):
             cell = cells.get(d)
-            row[DEVICES.get(d, d) if d != ALL else "Both"] = (
+            row[labels.group("device", d) if d != ALL else "Both"] = (
                 Prose(f"{percent(cell.conversion)} ({_shares(cell.low, cell.high, 0)})")
                 if cell is not None and cell.users else Prose(MISSING))
         row["Revenue a user"] = cells[ALL].arpu
@@ -951,8 +944,8 @@ def pivot(s: Study) -> Prose:
         return Prose("In the margin the devices are level.")
     better, other = (b, a) if gap > 0 else (a, b)
     return Prose(
-        f"In the margin {DEVICES.get(better, better)} lies "
-        f"{number(100 * abs(gap), 1)} percentage points above {DEVICES.get(other, other)}, and it is "
+        f"In the margin {labels.group('device', better)} lies "
+        f"{number(100 * abs(gap), 1)} percentage points above {labels.group('device', other)}, and it is "
         f"ahead in {number(agree)} of the {number(len(wide))} rows. A margin mixes the rows by how "
         "many users each has, so a gap between devices there is partly a gap between countries."
     )
@@ -1040,3 +1033,24 @@ def not_stated(s: Study) -> Prose:
         return Prose("Users who did not state a value are a group of their own: leaving them out "
                      "would change who is being described.")
     return Prose("Every user has a value.")
+
+
+def answer(s: Study) -> Prose:
+    """The first question's answer."""
+    bought, frame = _kpi(s, "conversion_28"), s.indicators.retention_days.set_index("day")
+    if bought is None or not s.totals.payers or WINDOW not in frame.index:
+        return paragraph(conversion(s), retention(s))
+    stays = frame.loc[WINDOW]
+    text = (
+        f"Of those who register, **{percent(bought.value, 0)} buy** within {WINDOW} days (95% "
+        f"interval {_shares(bought.low, bought.high)}) and **{percent(stays['retention'], 0)} are "
+        f"active** on day {WINDOW} ({_shares(stays['low'], stays['high'])})"
+    )
+    top = s.indicators.inequality.set_index(["base", "measure"])
+    if ("users", "top_1") in top.index:
+        share = top.loc[("users", "top_1")]
+        text += (
+            f"; one user in a hundred brings {percent(share['value'], 0)} of revenue "
+            f"({_shares(share['low'], share['high'], 0)})"
+        )
+    return Prose(text + ".")

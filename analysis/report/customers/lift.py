@@ -15,8 +15,8 @@ from analysis.customers import lift as study
 from analysis.customers.lift import Action
 from analysis.customers.paywall import GROUPS
 from analysis.report import figures
+from analysis.report.customers import labels
 from analysis.report.customers.exploration import money
-from analysis.report.customers.kpis import DEVICES
 from analysis.report.sentences import decision
 from analysis.report.tables import table
 from analysis.report.text import (
@@ -149,7 +149,7 @@ def _level(covariate: str, level: str) -> str:
         return COVARIATES[covariate]
     if covariate == "newcomer":
         return NEWCOMER.get(level, level)
-    return f"{COVARIATES[covariate]}: {DEVICES.get(level, level)}"
+    return f"{COVARIATES[covariate]}: {labels.group(covariate, level)}"
 
 
 def balance(s: Study) -> Prose:
@@ -969,7 +969,7 @@ def segments_table(s: Study) -> Prose:
 
 
 def _segment(dimension: str, value: str) -> str:
-    return NEWCOMER.get(value, value) if dimension == "newcomer" else DEVICES.get(value, value)
+    return NEWCOMER.get(value, value) if dimension == "newcomer" else labels.group(dimension, value)
 
 
 def segments(s: Study) -> Prose:

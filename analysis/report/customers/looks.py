@@ -186,7 +186,7 @@ def agreement(s: Study) -> Prose:
     row = _rule(s.looks, SPENT)
     off = (row.error_simulated - ALPHA) / max(row.error_se, 1e-9)
     told = f"The weekly plan raises a false alarm in {_share(row.error_simulated, row.error_se)} of the simulated tests"
-    if abs(off) <= 3:
+    if abs(off) <= 2:
         return Prose(f"{told}, which agrees with the 5% that it promises.")
     return Prose(
         f"{told}, {'more' if off > 0 else 'less'} than the 5% that it promises: with so few converters z is not quite normal at the early looks."
@@ -307,7 +307,7 @@ def _crossings(changes: int) -> str:
 
 def _share(share: float, error: float) -> Prose:
     """A simulated share with its standard error."""
-    return Prose(f"{percent(share)} ± {number(100 * error, 1)}")
+    return Prose(f"{percent(share)}{NBSP}±{NBSP}{number(100 * error, 1)}")
 
 
 def _ends(i: Interval) -> Prose:

@@ -541,6 +541,7 @@ def releases_table(s: Study) -> Prose:
         rows.append({
             "Release": names[r.release], "Measure": LABELS[r.measure],
             "Step": _ratio(r.low, r.high, r.estimate), "p": p_value(r.p),
+            "p in order": p_value(r.p_adjusted),
             "Change of trend, a year": _ratio(r.slope_low, r.slope_high, r.slope)
             if math.isfinite(r.slope) else MISSING,
             "More since": f"{as_money(r.extra)} ({as_money(r.extra_low)}{NBSP}to{NBSP}"
@@ -1002,4 +1003,31 @@ def next_peak(s: Study) -> Prose:
     return Prose(
         f"Plan for the peak of {NAMES[m]} between {_calendar_day(peak.low)} and "
         f"{_calendar_day(peak.high)}, whatever the trend does."
+    )
+
+
+def answer(s: Study) -> Prose:
+    """The second question's answer."""
+    m = next((m for m in ("revenue", "purchases", "views") if s.seasons.effect(m, "trend")), None)
+    if m is None:
+        return trend(s)
+    many = m != "revenue"
+    grown, peak = s.seasons.effect(m, "trend"), s.seasons.effect(m, "peak")
+    text = (
+        f"Trend and season together, **{NAMES[m]}** {'change' if many else 'changes'}" if peak is None
+        else f"Apart from its seasons, **{NAMES[m]}** {'change' if many else 'changes'}"
+    )
+    text += f" by {_changed(grown)} a year"
+    if peak is not None and math.isfinite(peak.low):
+        text += f" and peak{'' if many else 's'} around {_calendar_day(peak.estimate)}"
+    r = _release_row(s, "purchases")
+    if r is None:
+        return Prose(f"{text}.")
+    moved = {
+        Finding.HIGHER: "raised", Finding.LOWER: "lowered", Finding.EQUIVALENT: "hardly moved",
+        Finding.INCONCLUSIVE: "is not shown to have moved",
+    }[Finding(r.finding)]
+    return Prose(
+        f"{text}; **{_release_name(s)}** {moved} purchases ({change(math.exp(r.estimate))}, "
+        f"{change(math.exp(r.low))} to {change(math.exp(r.high))})."
     )

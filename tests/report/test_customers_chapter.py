@@ -1,0 +1,122 @@
+"""The chapter on an app: its map of techniques, and every sentence of it on other people's tables."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+
+import plotnine as p9
+import pytest
+import small_tables
+
+from analysis.report.techniques import techniques
+from analysis.report.text import Prose
+from render import qmd
+from render.qmd import Cell
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTER = Path("chapters/customer-analytics.qmd")
+# What the source lists as applied, in its words.
+LISTED = """
+data import; data exploration; statistics; data aggregation; data grouping; pivot-tables;
+data merging; data visualization; data cleaning; regression analysis; chi-squared test;
+time series analysis; identifying seasonal trends; constructing key performance indicators (kpis);
+developing a variety of conversion rates; paywalls; rolling revenue averages;
+marketing measures and conversion rates; statistical power and sample size; sensitivities;
+a/b testing; checking the assumption of normality; skewness; sampling distributions;
+central limit theorem; t-test step by step; t-test with scipy.stats.ttest_ind;
+t statistic, critical value, p-value, significance levels
+"""
+
+
+def test_every_technique_has_a_section_of_the_chapter():
+    listed = [name.strip().replace("\n", " ") for name in LISTED.split(";")]
+    where = techniques("customer-analytics")
+    assert [name.lower() for name in where] == listed
+    sections = re.findall(r"^#+ .*\{#(sec-[\w-]+)\}$", (ROOT / CHAPTER).read_text(), re.MULTILINE)
+    assert set(where.values()) <= set(sections)
+
+
+# Tables of other people, from small ones that fit. Each has what once broke something.
+
+
+def tiny():
+    """Forty users in two months, with names that would be markup."""
+    tables = small_tables.good("customers")
+    for row in tables["purchases"] + tables["paywall_views"]:
+        row["sku"] = {"monthly": "<b>=| `x`", "coins": "= @fig-a"}.get(row["sku"], row["sku"])
+    tables["releases"][0]["name"] = "# 2.0 [now](x)"
+    return tables
+
+
+def nothing_bought():
+    """Nobody buys; a table must have a row, so one thing was free."""
+    tables = small_tables.good("customers")
+    tables["paywall_views"] = [
+        row | {"purchase": 0, "sku": "", "price": ""} for row in tables["paywall_views"]]
+    tables["purchases"] = [tables["purchases"][0] | {"price": 0}]
+    return tables
+
+
+def alike():
+    """One device, one country, no gender, no age, one group of the test, no release."""
+    tables = small_tables.good("customers")
+    tables["users"] = [
+        row | {"device": "iOS", "country": "DEU", "gender": "", "age": ""}
+        for row in tables["users"]]
+    tables["paywall_test"] = [row | {"group": "test"} for row in tables["paywall_test"]]
+    del tables["releases"]
+    return tables
+
+
+def one_day():
+    """Everything happens on one day."""
+    tables = small_tables.good("customers")
+    day = small_tables.START
+    for row in tables["users"]:
+        row["reg_date"] = day.date()
+    for i, row in enumerate(tables["purchases"] + tables["paywall_views"]):
+        row["date"] = day.replace(hour=11, minute=i % 60, second=i // 60)
+    bought = {row["uid"]: row for row in tables["paywall_views"] if row["purchase"]}
+    for row in tables["purchases"]:
+        if row["sku"] == "monthly":
+            row["date"] = bought[row["uid"]]["date"]
+    for row in tables["paywall_test"]:
+        row["assigned_at"] = day
+    tables["releases"][0]["date"] = day.date()
+    return tables
+
+
+WORLDS = (tiny, nothing_bought, alike, one_day)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkeypatch):
+    small_tables.write(tmp_path, "customers", copy.deepcopy(world()))
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+    names: dict = {}
+    for block in qmd.read(ROOT, CHAPTER).blocks:
+        if isinstance(block, Cell):
+            *first, last = re.split(r"\n(?=\S)", block.source.strip())
+            exec("\n".join(first), names)
+            try:
+                shown = eval(last, names)
+            except SyntaxError:
+                exec(last, names)
+                continue
+            assert isinstance(shown, (Prose, p9.ggplot)), last
+            if isinstance(shown, Prose):
+                check(shown, last)
+        else:
+            for code, _ in block.expressions():
+                check(str(eval(code, names)), code)
+    assert not names["s"].shipped
+
+
+def check(said, code):
+    assert said.strip(), code
+    assert not re.search(r"\b(nan|inf|NaT|None(?! of))\b", said), (code, said)
+    # Names from the tables are escaped, so none is markup.
+    for markup in ("<b>", "@fig-a", "[now](", "`x`"):
+        assert markup not in said, (code, said)
