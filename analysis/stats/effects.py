@@ -145,7 +145,9 @@ def _log_ratio(a: Moments, b: Moments, covariance: float, confidence: float) -> 
     return Effect(log.name, a.mean / b.mean, low, high, confidence)
 
 
-def superiority(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[Interval, float]:
+def superiority(
+    a: ArrayLike | Counts, b: ArrayLike | Counts, confidence: float = 0.95
+) -> tuple[Interval, float]:
     """Probability of superiority P(a > b) + P(a = b) / 2, its interval and standard error.
 
     The common-language effect size (McGraw & Wong 1992), which is the area under the ROC
@@ -158,12 +160,12 @@ def superiority(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[I
         ValueError: Fewer than two values in a sample, all values equal, or see `as_sample`.
     """
     check_fraction(confidence, "confidence")
-    x, y = as_sample(a, "a", least=2), as_sample(b, "b", least=2)
-    placements_x, placements_y = _placements(x, y), _placements(y, x)
-    p = float(placements_x.mean())
-    error = float(np.sqrt(placements_x.var(ddof=1) / x.size + placements_y.var(ddof=1) / y.size))
-    if p in (0.0, 1.0):
-        low, high = _newcombe(p, x.size, y.size, confidence)
+    x, y = _as_counts(a, "a"), _as_counts(b, "b")
+    (p, spread_x), (_, spread_y) = _placements(x, y), _placements(y, x)
+    error = float(np.sqrt(spread_x / x.n + spread_y / y.n))
+    if x.values[0] > y.values[-1] or x.values[-1] < y.values[0]:
+        p = float(x.values[0] > y.values[-1])  # without what rounding left
+        low, high = _newcombe(p, x.n, y.n, confidence)
         return Interval(p, low, high, confidence, "Newcombe method 5"), error
     if error == 0:
         raise ValueError("a, b: a probability of superiority needs values that are not all equal")
@@ -172,11 +174,23 @@ def superiority(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[I
     return Interval(p, low, high, confidence, "logit, DeLong variance"), error
 
 
-def _placements(x: Values, y: Values) -> Values:
-    """For each value of x the share of y below it, ties counting half."""
-    ordered = np.sort(y)
-    below = np.searchsorted(ordered, x, "left") + np.searchsorted(ordered, x, "right")
-    return below / (2 * y.size)
+def _as_counts(sample: ArrayLike | Counts, name: str) -> Counts:
+    """A sample of at least two values."""
+    if not isinstance(sample, Counts):
+        return Counts.of(as_sample(sample, name, least=2))
+    if sample.n < 2:
+        raise ValueError(f"{name}: needs at least 2 value(s), got {sample.n}")
+    return sample
+
+
+def _placements(x: Counts, y: Counts) -> tuple[float, float]:
+    """Mean and variance over x of the share of y below each value, ties counting half."""
+    reached = np.concatenate(([0], np.cumsum(y.counts)))
+    twice = (reached[np.searchsorted(y.values, x.values, "left")]
+             + reached[np.searchsorted(y.values, x.values, "right")])
+    placements = twice / (2 * y.n)
+    mean = float(x.counts @ placements / x.n)
+    return mean, float(x.counts @ (placements - mean) ** 2 / (x.n - 1))
 
 
 def _newcombe(p: float, m: int, n: int, confidence: float) -> tuple[float, float]:
@@ -190,40 +204,6 @@ def _newcombe(p: float, m: int, n: int, confidence: float) -> tuple[float, float
 
     limit = float(optimize.brentq(excess, 1e-12, 1.0))
     return (0.0, limit) if p == 0 else (1 - limit, 1.0)
-
-
-def superiority_of_counts(
-    a: Counts, b: Counts, confidence: float = 0.95
-) -> tuple[Interval, float]:
-    """`superiority` of samples that are given as counts: same interval, same standard error.
-
-    Raises:
-        ValueError: Fewer than two values in a sample, or all values equal.
-    """
-    check_fraction(confidence, "confidence")
-    if min(a.n, b.n) < 2:
-        raise ValueError("a, b: a probability of superiority needs two values in each sample")
-
-    def placed(x: Counts, y: Counts) -> tuple[float, float]:
-        """Mean and variance of the placements of x among y."""
-        reached = np.concatenate(([0], np.cumsum(y.counts)))
-        twice = (reached[np.searchsorted(y.values, x.values, "left")]
-                 + reached[np.searchsorted(y.values, x.values, "right")])
-        placements = twice / (2 * y.n)
-        mean = float(x.counts @ placements / x.n)
-        return mean, float(x.counts @ (placements - mean) ** 2 / (x.n - 1))
-
-    (p, spread_a), (_, spread_b) = placed(a, b), placed(b, a)
-    error = float(np.sqrt(spread_a / a.n + spread_b / b.n))
-    if a.values[0] > b.values[-1] or a.values[-1] < b.values[0]:
-        p = float(a.values[0] > b.values[-1])
-        low, high = _newcombe(p, a.n, b.n, confidence)
-        return Interval(p, low, high, confidence, "Newcombe method 5"), error
-    if error == 0:
-        raise ValueError("a, b: a probability of superiority needs values that are not all equal")
-    margin = stats.norm.isf((1 - confidence) / 2) * error / (p * (1 - p))
-    low, high = map(float, special.expit(special.logit(p) + np.array([-margin, margin])))
-    return Interval(p, low, high, confidence, "logit, DeLong variance"), error
 
 
 def bootstrap_difference(

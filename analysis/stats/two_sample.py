@@ -298,7 +298,7 @@ def mann_whitney_of_counts(a: Counts, b: Counts, *, alpha: float = 0.05) -> Test
     Without the Hodges-Lehmann shift, which among many ties is 0 whatever happens.
     """
     check_fraction(alpha, "alpha", below=0.5)
-    interval, error = effects.superiority_of_counts(a, b, 1 - alpha)
+    interval, error = effects.superiority(a, b, 1 - alpha)
     n = a.n + b.n
     ties = Counts.of(
         np.concatenate((a.values, b.values)), np.concatenate((a.counts, b.counts))

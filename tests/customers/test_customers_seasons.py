@@ -117,6 +117,13 @@ def test_release_stands_out_from_steps_beside_it(shipped):
     assert finding.to_dict() == {"views": "equivalent", "purchases": "higher", "revenue": "higher"}
 
 
+def test_measures_of_a_release_are_tested_in_order(shipped):
+    """A fixed sequence: a measure is significant only if those before it are."""
+    effects = shipped.release_effects
+    assert effects["measure"].tolist() == ["purchases", "revenue", "views"]
+    np.testing.assert_allclose(effects["p_adjusted"], effects["p"].cummax())
+
+
 # --- The model ------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("n, weekly, trend, yearly, reason", [

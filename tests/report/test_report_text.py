@@ -118,3 +118,11 @@ def test_tables_are_typst_safe(tmp_path):
     assert "#set page" not in made.replace("\\#set page", "")
     for markup in ("heading", "list", "enum", "terms", "raw", "link", "math.equation"):
         assert json.loads(typst.query(source, markup)) == []
+
+
+def test_days_countries_and_paragraphs():
+    assert text.day("2024-03-01") == text.day("2024-03-01 23:59:59") == "1\u00a0March\u00a02024"
+    codes = ("USA", "KOR", "COD", "XKX", "ZZZ")
+    assert [text.country(code) for code in codes] == [
+        "United States", "South Korea", "The Democratic Republic of the Congo", "Kosovo", "ZZZ"]
+    assert text.paragraph("One.", "", "Two.", "One.") == "One. Two."

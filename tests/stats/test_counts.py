@@ -65,7 +65,7 @@ def test_ranks_and_trimmed_means_equal_the_tests_of_the_values():
 def test_superiority_where_the_samples_do_not_overlap():
     a, b = Counts.of([5, 6, 6]), Counts.of([1, 1, 2, 4])
     expected = effects.superiority([5, 6, 6], [1, 1, 2, 4])
-    assert effects.superiority_of_counts(a, b) == expected
+    assert effects.superiority(a, b) == expected
 
 
 def test_bootstrap_difference_is_scipys():
@@ -173,7 +173,7 @@ def test_hotelling_is_the_manova_of_two_groups():
         (lambda: Counts.of([1, 2]).trimmed_mean(0.5), "cut: must lie strictly"),
         (lambda: two_sample.yuen_of_counts(Counts.of([0] * 9 + [1]), Counts.of([0, 0, 0])),
          "variation within the middle part"),
-        (lambda: effects.superiority_of_counts(Counts.of([1, 1]), Counts.of([1, 1])),
+        (lambda: effects.superiority(Counts.of([1, 1]), Counts.of([1, 1])),
          "not all equal"),
         (lambda: effects.bootstrap_difference(Counts.of([1, 1]), Counts.of([2, 2]), seed=1),
          "needs variation"),
