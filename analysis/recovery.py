@@ -23,7 +23,7 @@ def runs(study: str) -> pd.DataFrame:
     """The stored runs of a study."""
     path = RUNS / f"{study}.csv"
     sys.audit("analysis.read", str(path))
-    return pd.read_csv(path)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])  # "null" is a world
 
 
 def coverage(runs: pd.DataFrame) -> pd.DataFrame:

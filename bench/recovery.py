@@ -27,6 +27,7 @@ from analysis import simulate
 from analysis.customers import belief, design, events, lift, paywall, seasons, series
 from analysis.simulate.customers import TRUTH
 from analysis.sources import open_study
+from analysis.stats import time_series as ts
 
 FILE = Path(__file__).parent / "recovery" / "customers.csv"
 WORLDS = ("planted", "null")
@@ -96,7 +97,10 @@ def estimates(world: str, seed: int) -> pd.DataFrame:
             found = believed.main.lift
         else:
             found = daily.effect(source, name)
-        rows.append((world, seed, quantity, truth, found.estimate, found.low, found.high))
+        # A peak in January is one of the year before, a few days after December's.
+        years = ts.YEAR * round((truth - found.estimate) / ts.YEAR) if name == "peak" else 0.0
+        ends = (found.estimate + years, found.low + years, found.high + years)
+        rows.append((world, seed, quantity, truth, *ends))
     rows += [(world, seed, f"decision: {action}", math.nan, float(result.action is action),
               math.nan, math.nan) for action in lift.Action]
     return pd.DataFrame(
@@ -113,8 +117,8 @@ def main() -> None:
         done = pool.map(estimates, *zip(*tasks, strict=True))
         frames = list(track(done, "simulating", total=len(tasks)))
     aside = FILE.with_suffix(".new")
-    # Nine digits, so that the last bits of another machine make no other file.
-    pd.concat(frames).to_csv(aside, index=False, float_format="%.9g", lineterminator="\n")
+    # Six digits, so that the last bits of another machine make no other file.
+    pd.concat(frames).to_csv(aside, index=False, float_format="%.6g", lineterminator="\n")
     aside.replace(FILE)
 
 

@@ -49,6 +49,7 @@ KEYS = {
     "format.html.toc-title": ANYTHING,
     "format.typst.bibliographystyle": "chicago-author-date",
     "format.typst.fig-format": ANYTHING,
+    "format.typst.include-in-header": ANYTHING,
     "format.typst.papersize": str,
     "format.typst.echo": bool,
 }

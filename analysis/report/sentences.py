@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from analysis.report.text import Prose, escape, interval, number, p_value
+from analysis.report.text import Prose, escape, interval, listing, number, p_value
 from analysis.stats.decision import Finding, decide
 from analysis.stats.effects import Effect
 from analysis.stats.intervals import Interval
@@ -34,6 +35,25 @@ def provenance(s: Study, made: str) -> Prose:
     if s.shipped:
         return Prose(f"The tables are synthetic: made by a seeded generator {made}.")
     return Prose(f"The tables come from {escape(s.origin)}.")
+
+
+def whose(studies: Mapping[str, Study]) -> Prose:
+    """Whose tables the book was made from, for its front page.
+
+    Args:
+        studies: By what the reader calls them.
+    """
+    own = {name: s for name, s in studies.items() if not s.shipped}
+    shipped = listing(name for name, s in studies.items() if s.shipped)
+    made = (
+        "synthetic: made by seeded generators, to agree with published figures or to hold planted "
+        "effects. No row is a real person"
+    )
+    if not own:
+        return Prose(f"All tables of this edition are {made}.")
+    places = listing(f"{escape(s.origin)} ({name})" for name, s in own.items())
+    text = f"This edition was made from {places}."
+    return Prose(f"{text} The tables of {shipped} are {made}." if shipped else text)
 
 
 def decision(reject: bool) -> Prose:

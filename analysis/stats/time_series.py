@@ -120,7 +120,8 @@ class LogLinear(Record):
             for a Poisson process.
         terms: names of the columns of the design.
         estimates: b.
-        covariance: of b, robust (HAC), small-sample factors included.
+        covariance: of b: `robust`, with no term's standard error below the `naive` one.
+        robust: of b, HAC, small-sample factors included.
         naive: of b, from the quasi-likelihood alone: as if days were independent.
         design: the regressors, shape (n, terms).
         fitted: expected values.
@@ -133,6 +134,7 @@ class LogLinear(Record):
     terms: tuple[str, ...]
     estimates: pd.Series = field(repr=False)
     covariance: pd.DataFrame = field(repr=False)
+    robust: pd.DataFrame = field(repr=False)
     naive: pd.DataFrame = field(repr=False)
     design: pd.DataFrame = field(repr=False)
     fitted: NDArray[np.float64] = field(repr=False)
@@ -185,7 +187,10 @@ def log_linear(series: ArrayLike, design: pd.DataFrame, lags: int = WEEK) -> Log
     """Fits a quasi-Poisson regression; None where the terms cannot be told apart or told at all.
 
     The robust covariance is Newey & West's (1987), the Bartlett kernel over `lags` lags, times n /
-    (n - terms) for what the fit takes out of the residuals, times the square of `fixed_b`.
+    (n - terms) for what the fit takes out of the residuals, times the square of `fixed_b`. For
+    slow terms, such as a trend, it is still too small on average, since the fit takes slow swings
+    out of the residuals; so a term's standard error is the larger of the robust one and the one of
+    independent days (Angrist & Pischke 2009, section 8.1).
 
     Args:
         series: what happened on each day, >= 0.
@@ -219,7 +224,8 @@ def log_linear(series: ArrayLike, design: pd.DataFrame, lags: int = WEEK) -> Log
     dispersion = float(residuals @ residuals) / (n - k)
     bread = np.linalg.inv((x * mu[:, None]).T @ x)
     meat = newey_west(x * (y - mu)[:, None], lags)
-    factor = n / (n - k) * fixed_b(lags, n) ** 2
+    robust = n / (n - k) * fixed_b(lags, n) ** 2 * bread @ meat @ bread
+    naive = dispersion * bread
     names = list(design.columns)
 
     def named(matrix):
@@ -228,9 +234,16 @@ def log_linear(series: ArrayLike, design: pd.DataFrame, lags: int = WEEK) -> Log
     return LogLinear(
         n=n, lags=lags, dispersion=dispersion, terms=tuple(names),
         estimates=pd.Series(np.asarray(fit.params), index=names),
-        covariance=named(factor * bread @ meat @ bread), naive=named(dispersion * bread),
+        covariance=named(_larger(robust, naive)), robust=named(robust), naive=named(naive),
         design=design, fitted=mu, residuals=residuals,
     )
+
+
+def _larger(robust: NDArray, naive: NDArray) -> NDArray:
+    """The robust covariance, its errors raised to the naive ones where those are larger."""
+    own, other = np.sqrt(np.diag(robust)), np.sqrt(np.diag(naive))
+    raised = np.divide(np.maximum(own, other), own, out=np.ones_like(own), where=own > 0)
+    return robust * np.outer(raised, raised)
 
 
 def newey_west(scores: NDArray, lags: int) -> NDArray:

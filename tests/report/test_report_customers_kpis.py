@@ -147,7 +147,7 @@ def test_nothing_is_told_that_is_no_number(name, cases):
 
 def test_without_purchases_the_sentences_say_so(cases):
     s = cases("no purchases")
-    for name in ("marketing", "naive_share", "waiting_figure", "devices_figure"):
+    for name in ("marketing", "naive_share", "waiting_figure"):
         assert FUNCTIONS[name](s) == report.NO_PURCHASES
     assert "no averages to compare" in report.two_averages(s)
     assert "no revenue" in report.inequality(s) and "no revenue" in report.lorenz_figure(s)

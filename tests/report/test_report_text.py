@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from types import SimpleNamespace
 
 import pandas as pd
 import pypandoc
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.report import tables, text
+from analysis.report import sentences, tables, text
 
 HOSTILE = [
     "<script>alert(1)</script>", "a|b", "$x^2$", "#set page(width: 1pt)", "@fig-a", "\\input{x}",
@@ -126,3 +127,14 @@ def test_days_countries_and_paragraphs():
     assert [text.country(code) for code in codes] == [
         "United States", "South Korea", "The Democratic Republic of the Congo", "Kosovo", "ZZZ"]
     assert text.paragraph("One.", "", "Two.", "One.") == "One. Two."
+
+
+def test_the_front_page_says_whose_tables_these_are():
+    def study(origin, shipped):
+        return SimpleNamespace(origin=origin, shipped=shipped, fallback=False)
+
+    both = {"a": study("data/a", True), "b": study("data/b", True)}
+    assert "All tables" in sentences.whose(both) and "synthetic" in sentences.whose(both)
+    mixed = sentences.whose({"a": study("my_<b>", False), "b": study("data/b", True)})
+    assert "made from my\\_\\<b\\> (a)." in mixed and "The tables of b are synthetic" in mixed
+    assert "synthetic" not in sentences.whose({"a": study("mine", False)})

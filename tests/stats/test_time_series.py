@@ -87,7 +87,7 @@ def test_regression_equals_r():
     fit = small_fit()
     factor = fit.n / (fit.n - 4) * ts.fixed_b(7, fit.n) ** 2
     np.testing.assert_allclose(fit.estimates, R["estimates"], rtol=1e-6)
-    np.testing.assert_allclose(fit.covariance / factor, R["hac"], rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(fit.robust / factor, R["hac"], rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(fit.naive, R["naive"], rtol=1e-5, atol=1e-9)
     assert fit.dispersion == pytest.approx(R["dispersion"], rel=1e-6)
     np.testing.assert_allclose(ts.autocorrelation(fit.residuals, 10), R["acf"], atol=1e-6)
@@ -99,7 +99,7 @@ def test_covariance_equals_statsmodels():
     reference = sm.GLM(R["y"], fit.design, family=sm.families.Poisson()).fit(
         cov_type="HAC", cov_kwds={"maxlags": 7})
     factor = fit.n / (fit.n - 4) * ts.fixed_b(7, fit.n) ** 2
-    np.testing.assert_allclose(fit.covariance / factor, reference.cov_params(), rtol=1e-6)
+    np.testing.assert_allclose(fit.robust / factor, reference.cov_params(), rtol=1e-6)
 
 
 def test_decomposition_equals_r():
@@ -233,13 +233,15 @@ def near(share: float, nominal: float, runs: int) -> bool:
     return abs(share - nominal) < 3 * math.sqrt(nominal * (1 - nominal) / runs)
 
 
-def z_values(runs: int, lags: int, drift: float = 0.0) -> pd.DataFrame:
+def z_values(
+    runs: int, lags: int, drift: float = 0.0, errors_of: str = "covariance"
+) -> pd.DataFrame:
     """Errors of the terms over their standard errors, a row a simulated series."""
     rng = np.random.default_rng(11)
     x, truth, rows = calendar(DAYS), planted(), []
     for _ in range(runs):
         fit = ts.log_linear(simulated(DAYS, rng, drift)[0], x, lags)
-        errors = pd.Series(np.sqrt(np.diag(fit.covariance)), index=fit.terms)
+        errors = pd.Series(np.sqrt(np.diag(getattr(fit, errors_of))), index=fit.terms)
         rows.append((fit.estimates - truth) / errors)
     return pd.DataFrame(rows)[truth.index]
 
@@ -253,10 +255,11 @@ def test_intervals_of_terms_cover(drift):
     assert all(near(covered[name], 0.95, runs) for name in ("trend", "release"))
 
 
-def test_more_lags_make_errors_too_small():
+def test_more_lags_make_robust_errors_too_small():
     """Of trend and release, on the same series: the reason to stop at a week."""
-    week, month = (np.sqrt((z_values(75, lags)[["trend", "release"]] ** 2).mean())
-                   for lags in (7, 28))
+    week, month = (
+        np.sqrt((z_values(75, lags, errors_of="robust")[["trend", "release"]] ** 2).mean())
+        for lags in (7, 28))
     assert (month > 1.03 * week).all()
 
 
@@ -322,3 +325,17 @@ def test_residuals_of_the_right_model_show_no_autocorrelation():
     p = np.array([ts.ljung_box(rng.normal(size=200), 7) for _ in range(300)])
     assert near((p < 0.05).mean(), 0.05, 300)
     assert stats.kstest(p, "uniform").pvalue > 0.01
+
+
+def test_errors_are_those_of_independent_days_or_larger():
+    t = np.arange(200)
+    y = np.random.default_rng(2).poisson(9 * np.exp(0.15 * np.sin(t / 9)))
+    x = pd.DataFrame({"const": 1.0, "trend": t / 100, "odd": (t % 2) * 1.0})
+    fit = ts.log_linear(y, x)
+    robust, naive = (np.sqrt(np.diag(matrix)) for matrix in (fit.robust, fit.naive))
+    assert (robust < naive).any() and (robust > naive).any()
+    np.testing.assert_allclose([fit.error(name) for name in x], np.maximum(robust, naive))
+    # Correlations stay the robust ones.
+    np.testing.assert_allclose(
+        fit.covariance / np.outer(*2 * [np.sqrt(np.diag(fit.covariance))]),
+        fit.robust / np.outer(robust, robust))

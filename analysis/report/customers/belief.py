@@ -70,7 +70,7 @@ def posterior_figure(s: Study) -> p9.ggplot | Prose:
         for frame in (curves, lift, pd.DataFrame({"panel": [panels[1]], "x": [0.0]}))
     )
     return (
-        p9.ggplot(mapping=p9.aes("x", "density"))
+        figures.Plot(mapping=p9.aes("x", "density"))
         + p9.geom_line(p9.aes(color="group", linetype="group"), curves, size=0.9)
         + p9.geom_area(data=lift[lift["x"] >= 0], fill=figures.VERMILION, alpha=0.3)
         + p9.geom_line(data=lift, color=figures.INK)
@@ -177,12 +177,12 @@ def prior_table(s: Study) -> Prose:
         {
             "Somebody who": PRIOR_NAMES[r.name],
             "Prior worth": number(r.prior.successes + r.prior.failures),
-            "around": percent(r.prior.mean),
+            "Prior share": percent(r.prior.mean),
             "Lift": f"{percent(r.lift.estimate)} ({_shares(r.lift)})",
-            "New one better": _chance(r.better),
+            "New is better": _chance(r.better),
             "Lost, new": _per_thousand(r.loss_test),
             "Lost, old": _per_thousand(r.loss_control),
-            "Choice": CHOICES[r.choice],
+            "Choice": CHOICES[r.choice].removeprefix("the ").removesuffix(" paywall"),
         }
         for r in s.belief.readings
     ])

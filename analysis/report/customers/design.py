@@ -25,7 +25,6 @@ from analysis.report.text import (
     number,
     percent,
 )
-from analysis.stats import power
 
 NOTHING = Prose(
     "The tables hold no days before the test in which somebody could have been followed for its "
@@ -123,7 +122,7 @@ def requirement(s: Study) -> Prose:
     if p is None:
         return NOTHING
     told = (
-        f"To see that with a power of {percent(d.target_power, 0)} takes "
+        f"To see the practical effect with a power of {percent(d.target_power, 0)} takes "
         f"{count(p.planned.n_a, 'user')} in each group, {number(p.planned.n_a + p.planned.n_b)} "
         f"in all, and {_weeks(p.weeks)} of assignment at the pace of before the test, "
         f"plus the {horizon(s)} until the last of them is observed."
@@ -213,9 +212,9 @@ def weeks_table(s: Study) -> Prose:
     shown = pd.DataFrame({
         "Lift": [f"+{percent(lift, 0)}" for lift in frame["lift"]],
         "Users a group, conversion": [whole(n) for n in frame["converted"]],
-        "Weeks": [_week_count(w) for w in frame["converted_weeks"]],
+        "Weeks, conversion": [_week_count(w) for w in frame["converted_weeks"]],
         "Users a group, revenue": [whole(n) for n in frame["revenue"]],
-        "Weeks for revenue": [_week_count(w) for w in frame["revenue_weeks"]],
+        "Weeks, revenue": [_week_count(w) for w in frame["revenue_weeks"]],
     })
     return table(shown, {name: Prose for name in shown.columns})
 
@@ -262,40 +261,6 @@ def metric(s: Study) -> Prose:
     )
 
 
-def size_figure(s: Study) -> p9.ggplot | Prose:
-    """Users a group by the lift to be seen, for three baselines."""
-    p = s.design.primary
-    if p is None:
-        return NOTHING
-    lifts = np.geomspace(0.08, 0.6, 30)
-    rows = []
-    for factor in study.BASELINES:
-        share = p.baseline.estimate * factor
-        for lift in lifts:
-            plan = study.plan_share(share, float(lift)) if share < 1 else None
-            if plan:
-                rows.append((f"baseline {100 * share:.1f}%", lift, plan.n_a))
-    frame = pd.DataFrame(rows, columns=["baseline", "lift", "users"])
-    names = list(dict.fromkeys(frame["baseline"]))
-    frame["baseline"] = pd.Categorical(frame["baseline"], names)
-    plot = (
-        p9.ggplot(frame, p9.aes("lift", "users", color="baseline", linetype="baseline"))
-        + p9.geom_line(size=0.9)
-        + p9.scale_x_log10(breaks=[0.1, 0.2, 0.3, 0.5], labels=figures.percents)
-        + p9.scale_y_log10(labels=figures.thousands)
-        + figures.colours(names)
-        + p9.labs(x="Lift to be seen", y="Users in each group")
-        + figures.theme(height=3.2)
-    )
-    smaller = min(s.design.control, s.design.test)
-    if smaller > 1:
-        note = pd.DataFrame({"lift": [0.6], "users": [smaller * 1.12], "label": ["this test"]})
-        plot += p9.geom_hline(yintercept=smaller, color=figures.GREY, linetype="dotted")
-        plot += p9.geom_text(p9.aes("lift", "users", label="label"), note, inherit_aes=False,
-                             ha="right", va="bottom", size=8, color="#4a5560")
-    return plot
-
-
 def power_figure(s: Study) -> p9.ggplot | Prose:
     """Power by the true lift, for the test as it is and as planned; and power by size."""
     d, p = s.design, s.design.primary
@@ -314,7 +279,7 @@ def power_figure(s: Study) -> p9.ggplot | Prose:
     names = list(sizes)
     frame["test"] = pd.Categorical(frame["test"], names)
     return (
-        p9.ggplot(frame, p9.aes("lift", "power", color="test", linetype="test"))
+        figures.Plot(frame, p9.aes("lift", "power", color="test", linetype="test"))
         + p9.geom_hline(yintercept=d.target_power, color=figures.GREY, linetype="dotted")
         + p9.geom_vline(xintercept=d.relevant_lift, color=figures.GREY, linetype="dotted")
         + p9.geom_line(size=0.9)
@@ -322,40 +287,6 @@ def power_figure(s: Study) -> p9.ggplot | Prose:
         + p9.scale_y_continuous(labels=figures.percents, limits=(0, 1))
         + figures.colours(names)
         + p9.labs(x="True lift", y="Chance of a significant result")
-        + figures.theme(height=3.0)
-    )
-
-
-def growth_figure(s: Study) -> p9.ggplot | Prose:
-    """Power by users a group, a line a lift."""
-    d, p = s.design, s.design.primary
-    if p is None:
-        return NOTHING
-    share = p.baseline.estimate
-    largest = int(1.6 * max(p.planned.n_a, *_hand(d)))
-    users = np.unique(np.linspace(max(10, largest // 60), largest, 45).astype(int))
-    lifts = [lift for lift in study.LIFTS[:4] if share * (1 + lift) < 1]
-    names = [f"lift {100 * lift:g}%" for lift in lifts]
-    frame = pd.DataFrame(
-        [(name, n, power.proportions(share_a=share, share_b=share * (1 + lift), n_a=int(n),
-                                     alpha=d.alpha).power)
-         for name, lift in zip(names, lifts, strict=True) for n in users],
-        columns=["lift", "users", "power"])
-    frame["lift"] = pd.Categorical(frame["lift"], names)
-    plot = (
-        p9.ggplot(frame, p9.aes("users", "power", color="lift", linetype="lift"))
-        + p9.geom_hline(yintercept=d.target_power, color=figures.GREY, linetype="dotted")
-    )
-    if min(d.control, d.test) > 1:
-        plot += p9.geom_vline(xintercept=min(d.control, d.test), color=figures.GREY,
-                              linetype="dotted")
-    return (
-        plot
-        + p9.geom_line(size=0.9)
-        + p9.scale_x_continuous(labels=figures.thousands)
-        + p9.scale_y_continuous(labels=figures.percents, limits=(0, 1))
-        + figures.colours(names)
-        + p9.labs(x="Users in each group", y="Chance of a significant result")
         + figures.theme(height=3.0)
     )
 

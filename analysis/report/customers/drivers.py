@@ -113,12 +113,12 @@ def associations_table(s: Study) -> Prose:
         "Pair": _pair(row),
         "χ² (df)": Prose(f"{number(row.statistic, 1)} ({row.df})"),
         "p, corrected": p_value(row.p_adjusted),
-        "Cramér's V (95% interval)": Prose(
+        "Cramér’s V (95% interval)": Prose(
             f"{number(row.v_corrected, 3)} ({interval(row.v_low, row.v_high, 3)})"),
         "Smallest expected count": row.smallest_expected,
     } for row in tests.itertuples()]
     return table(pd.DataFrame(rows), {
-        "χ² (df)": Prose, "p, corrected": Prose, "Cramér's V (95% interval)": Prose,
+        "χ² (df)": Prose, "p, corrected": Prose, "Cramér’s V (95% interval)": Prose,
         "Smallest expected count": lambda value: number(value, 1)})
 
 
@@ -339,7 +339,7 @@ def odds_figure(s: Study) -> p9.ggplot | Prose:
         frame.assign(odds=frame["ratio"], kind=KINDS[0]), frame.assign(kind=KINDS[1])])
     points["kind"] = pd.Categorical(points["kind"], KINDS)
     return (
-        p9.ggplot(points, p9.aes("odds", "label", color="kind", shape="kind"))
+        figures.Plot(points, p9.aes("odds", "label", color="kind", shape="kind"))
         + p9.geom_vline(xintercept=1, color=figures.GREY, linetype="dotted")
         + p9.geom_segment(
             p9.aes(x="ratio_low", xend="ratio_high", y="label", yend="label"),
@@ -574,7 +574,7 @@ def calibration_figure(s: Study) -> p9.ggplot | Prose:
     high = max(frame["predicted"].max(), frame["high"].max())
     overall = s.drivers.payers / s.drivers.users
     return (
-        p9.ggplot(frame, p9.aes("predicted", "observed", ymin="low", ymax="high"))
+        figures.Plot(frame, p9.aes("predicted", "observed", ymin="low", ymax="high"))
         + p9.geom_abline(slope=1, intercept=0, color=figures.GREY, linetype="dashed")
         + p9.geom_hline(yintercept=overall, color=figures.GREY, linetype="dotted")
         + p9.geom_linerange(color=figures.BLUE)

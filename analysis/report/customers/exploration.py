@@ -205,7 +205,7 @@ def skus_figure(s: Study) -> p9.ggplot | Prose:
     kinds = [f"share of {name}" for name in shares]
     frame["of"] = pd.Categorical(frame["of"], kinds)
     return (
-        p9.ggplot(frame, p9.aes("sku", "share", fill="of"))
+        figures.Plot(frame, p9.aes("sku", "share", fill="of"))
         + p9.geom_col(position=p9.position_dodge2(reverse=True), width=0.75)
         + p9.coord_flip()
         + p9.scale_y_continuous(labels=figures.percents)

@@ -36,6 +36,8 @@ from analysis.report.text import (
 WINDOW = max(WINDOWS)  # days since registration of the conversion that the chapter follows
 MOST_COUNTRIES = 30  # shown in the figure
 MOST_COHORTS = 36  # shown in the table and the heat map, the latest ones
+MOST_TIMES = 100  # of a curve
+FIRST_DAYS = 28  # of which the figure of retention shows each, and then one a week
 TABLE_MONTHS = (0, 1, 2, 3, 6, 12, 18)
 DIMENSIONS = {"device": "Device", "gender": "Gender", "age_band": "Age"}
 NO_PURCHASES = Prose("Nothing was bought in the period.")
@@ -82,13 +84,13 @@ INDICATORS = {
     "wau": ("Weekly active users (WAU)", "active users of a week, mean of the last {weeks}", _COUNT),
     "mau": ("Monthly active users (MAU)", "users active in the last {days}", _COUNT),
     "stickiness": ("Stickiness", "active days of a monthly active user / {days}", _SHARE),
-    "arpu_month": ("ARPU, {month}", "revenue of the month / active users", _MONEY),
-    "arppu_month": ("ARPPU, {month}", "revenue of the month / payers", _MONEY),
+    "arpu_month": ("Revenue per user (ARPU), {month}", "revenue of the month / active users", _MONEY),
+    "arppu_month": ("Revenue per payer (ARPPU), {month}", "revenue of the month / payers", _MONEY),
     "conversion_month": ("Payers, {month}", "payers of the month / active users", _SHARE),
     "conversion_7": ("Conversion in 7 days", "buyers / users seen for 7 days", _SHARE),
     "conversion_28": ("Conversion in 28 days", "buyers / users seen for 28 days", _SHARE),
-    "arpu_28": ("ARPU in 28 days", "revenue / users seen for 28 days", _MONEY),
-    "arppu_28": ("ARPPU in 28 days", "revenue / their buyers", _MONEY),
+    "arpu_28": ("Revenue per user in 28 days", "revenue / users seen for 28 days", _MONEY),
+    "arppu_28": ("Revenue per payer in 28 days", "revenue / their buyers", _MONEY),
     "payer_share": ("Payers so far", "users who ever bought / registered users", _SHARE),
     "viewer_conversion": ("Conversion of viewers",
                           "users who bought at a paywall / users who saw one", _SHARE),
@@ -209,7 +211,7 @@ def monthly_figure(s: Study) -> p9.ggplot | Prose:
     ])
     long["what"] = pd.Categorical(long["what"], [label for label, _ in parts.values()])
     return (
-        p9.ggplot(long, p9.aes("month", "value"))
+        figures.Plot(long, p9.aes("month", "value"))
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), color=figures.SKY, size=1.1,
                             na_rm=True)
         + p9.geom_line(color=figures.BLUE)
@@ -273,7 +275,7 @@ def lifetime_value_figure(s: Study) -> p9.ggplot | Prose:
     frame[money_columns] /= 100
     frame["days"] = frame["blocks"] * BLOCK
     return (
-        p9.ggplot(frame, p9.aes("days", "value", ymin="low", ymax="high"))
+        figures.Plot(frame, p9.aes("days", "value", ymin="low", ymax="high"))
         + p9.geom_ribbon(fill=figures.SKY, alpha=0.4, na_rm=True)
         + p9.geom_line(color=figures.BLUE)
         + p9.geom_point(color=figures.BLUE, size=1.2)
@@ -335,7 +337,7 @@ def cohort_conversion_figure(s: Study) -> p9.ggplot | Prose:
         return TOO_SHORT
     frame = frame.assign(month=pd.to_datetime(frame["value"]))
     return (
-        p9.ggplot(frame, p9.aes("month", "rate", ymin="low", ymax="high"))
+        figures.Plot(frame, p9.aes("month", "rate", ymin="low", ymax="high"))
         + p9.geom_hline(yintercept=overall["rate"].item(), color=figures.GREY, linetype="dotted")
         + p9.geom_linerange(color=figures.SKY, size=1.1)
         + p9.geom_point(color=figures.BLUE, size=1.8)
@@ -399,7 +401,7 @@ def countries_figure(s: Study) -> p9.ggplot | Prose:
     shades = dict(zip(kinds.values(), (figures.GREY, figures.BLUE, figures.VERMILION), strict=True))
     marks = dict(zip(kinds.values(), ("o", "^", "v"), strict=True))
     return (
-        p9.ggplot(frame, p9.aes("value", "rate", ymin="low", ymax="high", color="kind",
+        figures.Plot(frame, p9.aes("value", "rate", ymin="low", ymax="high", color="kind",
                                 shape="kind"))
         + p9.geom_hline(yintercept=overall["rate"].item(), color=figures.INK, linetype="dotted")
         + p9.geom_linerange(size=0.9)
@@ -589,7 +591,7 @@ def waiting_figure(s: Study) -> p9.ggplot | Prose:
         return NO_PURCHASES
     frame = _bought(w.curve)
     return (
-        p9.ggplot(frame, p9.aes("day", "share"))
+        figures.Plot(frame, p9.aes("day", "share"))
         + p9.geom_hline(yintercept=w.naive_share, color=figures.GREY, linetype="dotted")
         + p9.geom_ribbon(p9.aes(ymin="low", ymax="high"), fill=figures.SKY, alpha=0.4, na_rm=True)
         + p9.geom_step(color=figures.BLUE)
@@ -601,34 +603,12 @@ def waiting_figure(s: Study) -> p9.ggplot | Prose:
 
 
 def _bought(curve) -> pd.DataFrame:
-    """A Kaplan-Meier curve as the share who have had the event."""
+    """A Kaplan-Meier curve as the share who have had the event, as many times as a figure shows."""
     frame = curve.to_frame()
+    # Closer together at first, where the curve is steep.
+    frame = frame.iloc[np.unique(np.geomspace(1, len(frame), MOST_TIMES).round().astype(int)) - 1]
     return pd.DataFrame({"day": frame["time"], "share": 1 - frame["survival"],
                          "low": 1 - frame["high"], "high": 1 - frame["low"]})
-
-
-def devices_figure(s: Study) -> p9.ggplot | Prose:
-    """Cumulative share of users who have bought, by device."""
-    curves = s.indicators.waiting.devices.curves
-    if not s.totals.payers:
-        return NO_PURCHASES
-    names = [labels.group("device", name) for name in curves]
-    frame = pd.concat([
-        _bought(curve).assign(device=name)
-        for name, curve in zip(names, curves.values(), strict=True)
-    ])
-    return (
-        p9.ggplot(frame, p9.aes("day", "share", color="device", linetype="device"))
-        + p9.geom_ribbon(p9.aes(ymin="low", ymax="high", fill="device"), alpha=0.2, color="none",
-                         na_rm=True)
-        + p9.geom_step()
-        + p9.scale_y_continuous(labels=figures.percents)
-        + p9.expand_limits(y=0)
-        + figures.colours(names)
-        + figures.fills(names)
-        + p9.labs(x="Days since registration", y="Have bought at least once")
-        + figures.theme(height=3.0)
-    )
 
 
 def devices(s: Study) -> Prose:
@@ -687,13 +667,13 @@ def late_users(s: Study) -> Prose:
     text = (
         f"It does not quite hold here: within {number(window)} days {percent(shares['earlier'])} of the "
         f"users of the earlier half of the period had bought and {percent(shares['later'])} of the "
-        f"later half, {number(100 * abs(gap['difference']), 1)} percentage points {word} "
+        f"later half, so {number(100 * abs(gap['difference']), 1)} percentage points {word} of the earlier "
         f"(95% interval {interval(*sorted(100 * abs(gap[['low', 'high']].astype(float))), 1)})"
     )
     last = r.differences.iloc[-1]
     closer = last["window"] > window and abs(last["difference"]) < abs(gap["difference"])
     if r.test.p_value > 0.05:
-        text += (f", which the log-rank test does not see ({said}): it looks for a constant ratio"
+        text += (f". The log-rank test does not see this ({said}): it looks for a constant ratio"
                  + (f", and the curves draw together, to {number(100 * abs(last['difference']), 1)} "
                     f"percentage points within {number(last['window'])} days" if closer else ""))
     else:
@@ -722,10 +702,11 @@ def retention_figure(s: Study) -> p9.ggplot | Prose:
     """Share of users active on each day since registration."""
     frame = retention_band(s.retention)
     frame = frame[(frame["day"] > 0) & (frame["active"] > 0)]
+    frame = frame[(frame["day"] <= FIRST_DAYS) | (frame["day"] % 7 == 0)]
     if len(frame) < 2:
         return Prose("Nobody was active after the day of registration.")
     return (
-        p9.ggplot(frame, p9.aes("day", "retention"))
+        figures.Plot(frame, p9.aes("day", "retention"))
         + p9.geom_ribbon(p9.aes(ymin="low", ymax="high"), fill=figures.SKY, alpha=0.4)
         + p9.geom_line(color=figures.BLUE, size=0.45)
         + p9.scale_x_log10(breaks=[d for d in (1, 3, 7, 28, 90, 365, 1000)
@@ -831,7 +812,7 @@ def cohort_figure(s: Study) -> p9.ggplot | Prose:
         ink=np.where(frame["retention"] > 0.6 * highest, "light", "dark"),
     )
     plot = (
-        p9.ggplot(frame, p9.aes("months_since", "cohort", fill="retention"))
+        figures.Plot(frame, p9.aes("months_since", "cohort", fill="retention"))
         + p9.geom_tile(color="white", size=0.4)
         + p9.scale_fill_gradient(low="#eef3f7", high=figures.BLUE, labels=figures.percents)
         + p9.scale_x_continuous(breaks=range(0, int(frame["months_since"].max()) + 1, 3))
@@ -840,7 +821,8 @@ def cohort_figure(s: Study) -> p9.ggplot | Prose:
         + p9.theme(panel_grid_major=p9.element_blank(), axis_text_y=p9.element_text(size=7.5))
     )
     if frame["months_since"].nunique() <= 27:
-        plot += p9.geom_text(p9.aes(label="label", color="ink"), size=5.6)
+        shown = frame[frame["months_since"].isin(TABLE_MONTHS)]
+        plot += p9.geom_text(p9.aes(label="label", color="ink"), shown, size=5.6)
         plot += p9.scale_color_manual({"light": "white", "dark": figures.INK})
     return plot
 
@@ -966,7 +948,7 @@ def lorenz_figure(s: Study) -> p9.ggplot | Prose:
     frame = pd.concat(parts)
     frame["base"] = pd.Categorical(frame["base"], names)
     return (
-        p9.ggplot(frame, p9.aes("people", "revenue", color="base", linetype="base"))
+        figures.Plot(frame, p9.aes("people", "revenue", color="base", linetype="base"))
         + p9.geom_abline(slope=1, intercept=0, color=figures.GREY, linetype="dotted")
         + p9.geom_line()
         + p9.scale_x_continuous(labels=figures.percents)
@@ -1030,8 +1012,8 @@ def not_stated(s: Study) -> Prose:
     """What a group without a stated value is."""
     frame = s.indicators.conversion
     if (frame["value"] == NOT_STATED).any():
-        return Prose("Users who did not state a value are a group of their own: leaving them out "
-                     "would change who is being described.")
+        return Prose("Users who did not state a value are a group of their own "
+                     "(@sec-customers-exploration).")
     return Prose("Every user has a value.")
 
 

@@ -40,7 +40,7 @@ COVARIATES = {
     "age": "age", "days_registered": "days registered", "prior_views": "views before",
     "prior_purchases": "purchases before", "prior_revenue": "revenue before",
     "country": "country", "device": "device", "gender": "gender", "age_band": "age band",
-    "newcomer": "newcomer",
+    "newcomer": "time of registration",
 }
 ADJUSTED = COVARIATES | {"none": "none", "all": "all four"}
 NEWCOMER = {"yes": "registered that day", "no": "registered before"}
@@ -132,7 +132,7 @@ def balance_figure(s: Study) -> p9.ggplot | Prose:
     shown = pd.DataFrame(rows, columns=["label", "smd"])
     shown["label"] = pd.Categorical(shown["label"], list(dict.fromkeys(shown["label"]))[::-1])
     return (
-        p9.ggplot(shown, p9.aes("smd", "label"))
+        figures.Plot(shown, p9.aes("smd", "label"))
         + p9.annotate("rect", xmin=-b.noise, xmax=b.noise, ymin=-math.inf, ymax=math.inf,
                       fill="#dfe4e9", alpha=0.6)
         + p9.geom_vline(xintercept=0, color=figures.GREY)
@@ -228,8 +228,8 @@ def primary_table(s: Study) -> Prose:
         ("Pooled z test", "", f"z = {number(z.statistic, 2)}, {p_value(z.p_value)}"),
     ]
     if p.fisher is not None:
-        rows.append(("Fisher's exact test", "", p_value(p.fisher.p_value)))
-    frame = pd.DataFrame(rows, columns=["", "Old paywall", "New paywall"])
+        rows.append(("Fisher’s exact test", "", p_value(p.fisher.p_value)))
+    frame = pd.DataFrame(rows, columns=["Measure", "Old paywall", "New paywall"])
     return table(frame, {"Old paywall": Prose, "New paywall": Prose})
 
 
@@ -293,7 +293,7 @@ def cumulative_figure(s: Study) -> p9.ggplot | Prose:
     frame = p.cumulative.assign(
         group=pd.Categorical(p.cumulative["group"].map(NAMES), names), day=p.cumulative["day"] + 1)
     return (
-        p9.ggplot(frame, p9.aes("day", "share", color="group", fill="group", linetype="group"))
+        figures.Plot(frame, p9.aes("day", "share", color="group", fill="group", linetype="group"))
         + p9.geom_ribbon(p9.aes(ymin="low", ymax="high"), alpha=0.18, color="none", size=0)
         + p9.geom_step(size=0.9)
         + p9.scale_x_continuous(breaks=[1, 7, 14, 21, 28])
@@ -352,7 +352,7 @@ def secondary_table(s: Study) -> Prose:
             "New": show(row.test), "Difference": f"{value} ({ends})",
             "Lift": MISSING if math.isnan(row.lift) else
             f"{change(1 + row.lift)} ({change(1 + row.lift_low)} to {change(1 + row.lift_high)})",
-            "p": p_value(test["p_value"]), "p corrected": p_value(test["p_adjusted"]),
+            "p": p_value(test["p_value"]), "p, corrected": p_value(test["p_adjusted"]),
         })
     frame = pd.DataFrame(rows)
     return table(frame, {name: Prose for name in frame.columns[1:]})
@@ -364,9 +364,10 @@ def secondary(s: Study) -> Prose:
     if m is None:
         return _missing(s)
     shown = m.corrected[m.corrected["reject"]]
-    up = [METRICS[row.test] for row in shown.itertuples() if row.estimate > 0]
-    down = [METRICS[row.test] for row in shown.itertuples() if row.estimate < 0]
-    rest = [METRICS[row.test] for row in m.corrected[~m.corrected["reject"]].itertuples()]
+    names = METRICS | {"bought": "the share who bought anywhere"}
+    up = [names[row.test] for row in shown.itertuples() if row.estimate > 0]
+    down = [names[row.test] for row in shown.itertuples() if row.estimate < 0]
+    rest = [names[row.test] for row in m.corrected[~m.corrected["reject"]].itertuples()]
     parts = []
     if up:
         parts.append(f"After correction a rise is shown in {listing(up)}.")
@@ -451,7 +452,7 @@ def t_figure(s: Study) -> p9.ggplot | Prose:
     note = pd.DataFrame({
         "t": [welch.statistic], "density": [top * 1.08], "label": [f"t = {welch.statistic:.2f}"]})
     return (
-        p9.ggplot(frame, p9.aes("t", "density"))
+        figures.Plot(frame, p9.aes("t", "density"))
         + p9.geom_area(p9.aes(group="side"), tails, fill=figures.VERMILION, alpha=0.5)
         + p9.geom_line(color=figures.INK, size=0.7)
         + p9.geom_vline(xintercept=[-welch.critical_value, welch.critical_value],
@@ -505,7 +506,7 @@ def shape_table(s: Study) -> Prose:
         "SD": [money(x) for x in n.shapes["sd"]],
         "Skewness": [_float(x, 1) for x in n.shapes["skewness"]],
         "Excess kurtosis": [_float(x, 0) for x in n.shapes["excess_kurtosis"]],
-        "Jarque-Bera": [p_value(x) for x in n.shapes["p_value"]],
+        "Jarque–Bera": [p_value(x) for x in n.shapes["p_value"]],
         "Users a mean needs": [_float(x, 0) for x in n.shapes["needed"]],
     })
     return table(frame, {name: Prose for name in frame.columns[1:]})
@@ -520,7 +521,7 @@ def quantile_figure(s: Study) -> p9.ggplot | Prose:
     n = s.lift.normality
     if n is None:
         return NO_REVENUE
-    levels = np.unique(np.concatenate((np.linspace(0.005, 0.995, 100), [0.998, 0.999])))
+    levels = np.unique(np.concatenate((np.linspace(0.01, 0.99, 34), [0.998, 0.999])))
     rows = []
     for name in GROUPS:
         counts = s.test.revenue[name]
@@ -536,7 +537,7 @@ def quantile_figure(s: Study) -> p9.ggplot | Prose:
         "group": pd.Categorical([NAMES[g] for g in n.shapes["group"]], names),
         "mean": n.shapes["mean"] / 100, "sd": n.shapes["sd"] / 100})
     return (
-        p9.ggplot(frame, p9.aes("normal", "value"))
+        figures.Plot(frame, p9.aes("normal", "value"))
         + p9.geom_abline(p9.aes(intercept="mean", slope="sd"), lines, color=figures.GREY,
                          linetype="dashed")
         + p9.geom_point(color=figures.BLUE, size=1.2)
@@ -586,10 +587,10 @@ def sampling_figure(s: Study) -> p9.ggplot | Prose:
             if not sd > 0:
                 continue
             low, high = np.quantile(values, [0.001, 0.998])
-            density, edges = np.histogram(values, bins=36, range=(low, high), density=True)
+            density, edges = np.histogram(values, bins=21, range=(low, high), density=True)
             bars.append(pd.DataFrame({"panel": panel, "x": (edges[1:] + edges[:-1]) / 2,
                                       "density": density * sd, "width": np.diff(edges)}))
-            x = np.linspace(low, high, 80)
+            x = np.linspace(low, high, 50)
             curves.append(pd.DataFrame({
                 "panel": panel, "x": x, "density": stats.norm.pdf(x, values.mean(), sd) * sd}))
     if not bars:
@@ -598,14 +599,15 @@ def sampling_figure(s: Study) -> p9.ggplot | Prose:
     for frame in (bar, curve):
         frame["panel"] = pd.Categorical(frame["panel"], order)
     return (
-        p9.ggplot(bar, p9.aes("x", "density"))
+        figures.Plot(bar, p9.aes("x", "density"))
         + p9.geom_col(p9.aes(width="width"), fill=figures.SKY)
         + p9.geom_line(data=curve, color=figures.INK, size=0.7)
         + p9.facet_wrap("panel", ncol=3, scales="free")
         + p9.labs(x="Revenue a user", y="")
         + figures.theme(height=3.9)
         + p9.theme(strip_text=p9.element_text(weight="bold", size=9, ha="left"),
-                   axis_text=p9.element_text(size=7.5), axis_text_y=p9.element_blank())
+                   axis_text=p9.element_text(size=8), axis_text_y=p9.element_blank(),
+                   panel_spacing_y=0.055)
     )
 
 
@@ -618,10 +620,10 @@ def sampling_table(s: Study) -> Prose:
         "Of": ["mean" if x == "mean" else "difference" for x in n.sampling["statistic"]],
         "Users a sample": [number(x) for x in n.sampling["size"]],
         "Skewness": [number(x, 2) for x in n.sampling["skewness"]],
-        "by theory": [number(x, 2) for x in n.sampling["theory"]],
-        "95% t interval holds the truth": [percent(x) for x in n.sampling["coverage"]],
-        "lies too high": [percent(x) for x in n.sampling["below"]],
-        "lies too low": [percent(x) for x in n.sampling["above"]],
+        "Skewness by theory": [number(x, 2) for x in n.sampling["theory"]],
+        "95% t interval right": [percent(x) for x in n.sampling["coverage"]],
+        "Too high": [percent(x) for x in n.sampling["below"]],
+        "Too low": [percent(x) for x in n.sampling["above"]],
     }).sort_values("Of", ascending=False, kind="stable")
     return table(frame, {name: Prose for name in frame.columns[1:]})
 
@@ -715,8 +717,8 @@ def answers(s: Study) -> Prose:
     lean = ((boot["low"] + boot["high"]) / 2 - mean["estimate"]) / half
     parts.append(
         f"The bootstrap interval reaches from {money(boot['low'])} to {money(boot['high'])}, "
-        + (f"shifted by {percent(abs(lean), 0)} of a half-width {'up' if lean > 0 else 'down'} "
-           "against Welch's: the tail shows, but decides nothing."
+        + (f"its middle {percent(abs(lean), 0)} of a half-width {'above' if lean > 0 else 'below'} "
+           "that of Welch's: the tail shows, but decides nothing."
            if abs(lean) >= 0.02 and (boot["low"] > 0) == (mean["low"] > 0)
            and (boot["high"] > 0) == (mean["high"] > 0)
            else "next to Welch's." if abs(lean) < 0.02
@@ -775,7 +777,7 @@ def parts_table(s: Study) -> Prose:
                               (row.test, row.test_low, row.test_high))
         ]
         rows.append({
-            "": names[row.part], "Old paywall": values[0], "New paywall": values[1],
+            "Part": names[row.part], "Old paywall": values[0], "New paywall": values[1],
             "Lift": f"{change(row.ratio)} ({change(row.ratio_low)} to {change(row.ratio_high)})"})
     frame = pd.DataFrame(rows)
     return table(frame, {name: Prose for name in frame.columns[1:]})

@@ -39,7 +39,7 @@ RULES = {
     ONCE: "once, at the end, at 5%",
     NAIVE_WEEKLY: "every week, at 5% each",
     NAIVE_DAILY: "every day, at 5% each",
-    SPENT: "every week, O'Brien-Fleming boundary",
+    SPENT: "every week, O’Brien–Fleming boundary",
     POCOCK: "every week, Pocock boundary",
     ALWAYS: "every day, always-valid boundary",
 }
@@ -71,7 +71,7 @@ def p_figure(s: Study) -> p9.ggplot | Prose:
     crossed = running[running["p_value"] <= ALPHA]
     breaks = [1, 0.2, ALPHA, 0.01, 0.001, 1e-4, 1e-5, 1e-6]
     return (
-        p9.ggplot(running, p9.aes("day", "p_value"))
+        figures.Plot(running, p9.aes("day", "p_value"))
         + p9.geom_hline(yintercept=ALPHA, color=figures.VERMILION, linetype="dashed")
         + p9.geom_line(color=figures.BLUE)
         + p9.geom_point(data=crossed, color=figures.VERMILION, size=1.4)
@@ -83,13 +83,13 @@ def p_figure(s: Study) -> p9.ggplot | Prose:
 
 
 def z_figure(s: Study) -> p9.ggplot | Prose:
-    """The statistic at each weekly look, the O'Brien-Fleming boundary and the naive line."""
+    """The statistic at each weekly look, the boundary of O'Brien and Fleming and the naive line."""
     if s.looks is None:
         return NOTHING
     weekly = s.looks.weekly
     top = max(HIGHEST, weekly["z"].abs().max() + 0.5)
     fixed = fixed_bound(ALPHA)
-    names = ("z of this test", "O'Brien-Fleming boundary", f"{fixed:.2f} at every look")
+    names = ("z of this test", "O’Brien–Fleming boundary", f"{fixed:.2f} at every look")
     shown = weekly[np.isfinite(weekly["bound"])]
     lines = [
         pd.DataFrame({"week": rows["week"], "z": z, "line": name, "part": part})
@@ -103,7 +103,7 @@ def z_figure(s: Study) -> p9.ggplot | Prose:
     frame["line"] = pd.Categorical(frame["line"], names)
     stop = weekly[weekly["week"] == s.looks.stop.week] if s.looks.stop.crossed else weekly[:0]
     return (
-        p9.ggplot(frame, p9.aes("week", "z"))
+        figures.Plot(frame, p9.aes("week", "z"))
         + p9.geom_hline(yintercept=0, color=figures.GREY, size=0.4)
         + p9.geom_line(p9.aes(color="line", linetype="line", group="part"), size=0.8)
         + p9.geom_point(data=frame[frame["part"] == 0], color=figures.BLUE, size=1.6)
@@ -126,10 +126,10 @@ def rules_table(s: Study) -> Prose:
             "The test is read": RULES[row.rule],
             "Looks": number(row.looks),
             "False alarms": percent(row.error),
-            "simulated": _share(row.error_simulated, row.error_se),
+            "Simulated": _share(row.error_simulated, row.error_se),
             "Finds the lift": _share(row.power_simulated, row.power_se),
-            "Days": number(row.days_none),
-            "Days with the lift": number(row.days_effect),
+            "Days, no lift": number(row.days_none),
+            "Days, lift": number(row.days_effect),
         }
         for row in s.looks.rules.itertuples()
     ]
@@ -161,7 +161,7 @@ def exaggeration(s: Study) -> Prose:
     first, last = s.looks.peeks.first_lift, _last_lift(s.looks)
     general = "The first crossing is by its nature a moment when chance helped, so lifts read off at it are too large on average."
     if first is not None and abs(first) > abs(last):
-        return Prose(f"That is no bad luck. {general}")
+        return Prose(f"That is not just bad luck. {general}")
     return Prose(general)
 
 
@@ -271,7 +271,7 @@ def recommendation(s: Study) -> Prose:
         return Prose("State in advance how often the next test will be looked at, and by which boundary.")
     k = s.looks
     return Prose(
-        f"**Run the next test with weekly looks, an O'Brien-Fleming boundary and a last day, all written down before it starts.** "
+        f"**Run the next test with weekly looks, an O’Brien–Fleming boundary and a last day, all written down before it starts.** "
         f"Plan for {percent(k.plan.inflation - 1, 0)} more users than for a single look; "
         f"a p-value between the looks, or below 5% but short of the boundary, is not a result. "
         f"Looking every day at 5% would turn {percent(_rule(k, NAIVE_DAILY).error_simulated, 0)} of useless paywalls into winners."

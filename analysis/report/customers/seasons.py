@@ -53,16 +53,16 @@ def averages_table(s: Study) -> Prose:
         "Lag, days": frame["lag"],
         "Half-life, days": frame["half_life"],
         "Weekly wave left": frame["week_left"],
-        "Daily noise left": frame["noise"],
-        "Days to 50% of a step": frame["half"],
+        "Noise left": frame["noise"],
+        "Days to 50%": frame["half"],
         "Days to 90%": frame["most"],
-        "A day's peak shown": frame["newest"],
+        "Peak shown": frame["newest"],
     })
     one, share = partial(number, digits=1), partial(percent, digits=0)
     return table(shown, {
         "Lag, days": one, "Half-life, days": one, "Weekly wave left": share,
-        "Daily noise left": share, "Days to 50% of a step": number, "Days to 90%": number,
-        "A day's peak shown": share,
+        "Noise left": share, "Days to 50%": number, "Days to 90%": number,
+        "Peak shown": share,
     })
 
 
@@ -94,8 +94,8 @@ def averages_figure(s: Study) -> p9.ggplot:
     names = [SHORT[average.name] for average in rolling]
     lines["average"] = pd.Categorical(lines["average"], names)
     return (
-        p9.ggplot(lines, p9.aes("day", "value"))
-        + p9.geom_point(data=points, color="#c3cad1", size=0.4)
+        figures.Plot(lines, p9.aes("day", "value"))
+        + p9.geom_line(data=points, color="#c3cad1", size=0.25)
         + p9.geom_line(p9.aes(color="average", size="average"))
         + p9.facet_wrap("measure", ncol=1, scales="free_y")
         + p9.scale_color_manual(dict(zip(names, (figures.SKY, figures.INK), strict=True)))
@@ -128,8 +128,8 @@ def step_figure(s: Study) -> p9.ggplot:
     points = pd.DataFrame({"day": dates, "value": s.daily["purchases"].astype(float)})
     points = points[(points["day"] - centre).abs() <= pd.Timedelta(ZOOM, "D")]
     plot = (
-        p9.ggplot(frame, p9.aes("day", "value"))
-        + p9.geom_point(data=points, color="#c3cad1", size=0.8)
+        figures.Plot(frame, p9.aes("day", "value"))
+        + p9.geom_line(data=points, color="#c3cad1", size=0.4)
         + p9.geom_line(p9.aes(color="kind", linetype="kind"))
         + p9.facet_wrap("width", ncol=2, labeller=lambda width: f"{width} days")
         + figures.colours(("rolling", "exponential"))
@@ -271,7 +271,7 @@ def terms_table(s: Study) -> Prose:
     if not fitted:
         return _without_model(s, "the terms of the model", study.WEEKLY_FROM)
     names = {row.day: row.name for row in s.seasons.releases.itertuples() if not row.reason}
-    rows = {"trend": "Trend, a year", "amplitude": "Yearly peak against the year's middle"}
+    rows = {"trend": "Trend, a year", "amplitude": "Yearly peak against the year’s middle"}
     rows |= {f"release {date}": f"{name}, from {day(date)}" for date, name in names.items()}
     rows |= {"test": "New paywall in all views"}
     have = set(s.seasons.terms["term"])
@@ -280,7 +280,7 @@ def terms_table(s: Study) -> Prose:
         for term, label in rows.items() if term in have
     ] + [
         {"Term": label} | {LABELS[m]: _term_cell(s, m, _weekday(s, m, pick)) for m in fitted}
-        for label, pick in (("Busiest weekday against the week's middle", max),
+        for label, pick in (("Busiest weekday against the week’s middle", max),
                             ("Quietest weekday", min))
     ])
     return table(frame, {LABELS[m]: Prose for m in fitted})
@@ -342,7 +342,7 @@ def weekdays_figure(s: Study) -> p9.ggplot | Prose:
     )
     dodge = p9.position_dodge(width=0.55)
     return (
-        p9.ggplot(shown, p9.aes("term", "estimate", ymin="low", ymax="high", color="measure",
+        figures.Plot(shown, p9.aes("term", "estimate", ymin="low", ymax="high", color="measure",
                                 shape="measure"))
         + p9.geom_hline(yintercept=1, color=figures.GREY, linetype="dotted")
         + p9.geom_errorbar(position=dodge, width=0.3)
@@ -401,7 +401,7 @@ def yearly_figure(s: Study) -> p9.ggplot | Prose:
         **{name: np.exp(frame[name]) for name in ("estimate", "low", "high")},
     )
     return (
-        p9.ggplot(shown, p9.aes("date", "estimate"))
+        figures.Plot(shown, p9.aes("date", "estimate"))
         + p9.geom_hline(yintercept=1, color=figures.GREY, linetype="dotted")
         + p9.geom_ribbon(p9.aes(ymin="low", ymax="high", fill="measure"), alpha=0.25)
         + p9.geom_line(p9.aes(color="measure"))
@@ -445,20 +445,19 @@ def decomposition_figure(s: Study) -> p9.ggplot | Prose:
     if measure is None:
         return _without_model(s, "trend and week", study.TREND_FROM)
     d = s.seasons.decomposition[measure]
-    parts = {"Square root of the day": d.trend + d.week + d.remainder, "Trend": d.trend,
-             "Week": d.week, "Remainder": d.remainder}
+    parts = {"Trend": d.trend, "Week": d.week, "Remainder": d.remainder}
     frame = pd.concat([
         pd.DataFrame({"day": pd.to_datetime(s.daily["day"]), "value": values, "part": name})
         for name, values in parts.items()
     ])
     frame["part"] = pd.Categorical(frame["part"], list(parts))
     plot = (
-        p9.ggplot(frame, p9.aes("day", "value"))
+        figures.Plot(frame, p9.aes("day", "value"))
         + p9.geom_line(color=figures.BLUE, size=0.4)
         + p9.facet_wrap("part", ncol=1, scales="free_y")
         + _dates(s.seasons.days)
         + p9.labs(x="", y=f"{LABELS[measure]} a day, square root")
-        + figures.theme(height=5.0)
+        + figures.theme(height=4.0)
     )
     release = _latest(s)
     if release:
@@ -541,7 +540,7 @@ def releases_table(s: Study) -> Prose:
         rows.append({
             "Release": names[r.release], "Measure": LABELS[r.measure],
             "Step": _ratio(r.low, r.high, r.estimate), "p": p_value(r.p),
-            "p in order": p_value(r.p_adjusted),
+            "p, in sequence": p_value(r.p_adjusted),
             "Change of trend, a year": _ratio(r.slope_low, r.slope_high, r.slope)
             if math.isfinite(r.slope) else MISSING,
             "More since": f"{as_money(r.extra)} ({as_money(r.extra_low)}{NBSP}to{NBSP}"
@@ -639,9 +638,9 @@ def slope(s: Study) -> Prose:
         )
     widest = max(rows, key=lambda r: r.slope_high - r.slope_low)
     return Prose(
-        "That the trend changed too is not shown for any measure; but the interval reaches "
-        f"from {change(math.exp(widest.slope_low))} to {change(math.exp(widest.slope_high))} a year "
-        f"for {NAMES[widest.measure]}, so an effect that fades or builds up is not ruled out."
+        "That the trend changed too is not shown for any measure; but the interval for "
+        f"{NAMES[widest.measure]} reaches from {change(math.exp(widest.slope_low))} to "
+        f"{change(math.exp(widest.slope_high))} a year, so an effect that fades or builds up is not ruled out."
     )
 
 
@@ -658,7 +657,7 @@ def placebo_figure(s: Study) -> p9.ggplot | Prose:
         kind=pd.Categorical(frame["kind"].map(kinds), list(kinds.values())),
         measure=pd.Categorical(frame["measure"].map(LABELS), names))
     return (
-        p9.ggplot(frame, p9.aes("date", "z", color="kind", linetype="kind"))
+        figures.Plot(frame, p9.aes("date", "z", color="kind", linetype="kind"))
         + p9.geom_hline(yintercept=[-1.96, 1.96], color=figures.GREY, linetype="dotted")
         + p9.geom_vline(xintercept=pd.Timestamp(_latest(s)), color=figures.INK, linetype="dotted")
         + p9.geom_line(na_rm=True)
@@ -666,8 +665,11 @@ def placebo_figure(s: Study) -> p9.ggplot | Prose:
         + figures.colours(kinds.values())
         + p9.scale_linetype_manual(dict(zip(kinds.values(), ("solid", "dashed"), strict=True)))
         + _dates(s.seasons.days)
+        # no tick next to the dates below: in steps of 2.5 there is one at -5
+        + p9.scale_y_continuous(breaks=lambda z: np.arange(-40, 41, 2 if max(abs(z[0]), z[1]) < 7 else 10))
         + p9.labs(x="Date of the step", y="z of the step")
         + figures.theme(height=4.6)
+        + p9.theme(panel_spacing_y=0.03)
     )
 
 
@@ -735,7 +737,7 @@ def residuals_figure(s: Study) -> p9.ggplot | Prose:
     shown = frame.assign(measure=pd.Categorical(frame["measure"].map(LABELS), names))
     reach = 1.96 / math.sqrt(s.seasons.days)
     return (
-        p9.ggplot(shown, p9.aes("lag", "correlation"))
+        figures.Plot(shown, p9.aes("lag", "correlation"))
         + p9.geom_hline(yintercept=[-reach, reach], color=figures.VERMILION, linetype="dashed")
         + p9.geom_hline(yintercept=0, color=figures.GREY)
         + p9.geom_segment(p9.aes(xend="lag", yend=0), color=figures.BLUE)
@@ -818,7 +820,7 @@ def forecast_figure(s: Study) -> p9.ggplot | Prose:
     lines["kind"] = pd.Categorical(
         lines["kind"].map(dict(zip(("mean", "naive"), kinds, strict=True))), kinds)
     return (
-        p9.ggplot(frame, p9.aes("day"))
+        figures.Plot(frame, p9.aes("day"))
         + p9.geom_ribbon(p9.aes(ymin="low", ymax="high"), fill=figures.BLUE, alpha=0.18)
         + p9.geom_line(p9.aes(y="value"), data=past, color=figures.INK, size=0.5)
         + p9.geom_line(p9.aes(y="value", color="kind", linetype="kind"), data=lines)
@@ -892,7 +894,7 @@ def backtest_figure(s: Study) -> p9.ggplot | Prose:
     kinds = ("came, inside the interval", "came, outside")
     frame["came"] = pd.Categorical(np.where(frame["covered"], *kinds), kinds)
     return (
-        p9.ggplot(frame, p9.aes("day"))
+        figures.Plot(frame, p9.aes("day"))
         + p9.geom_errorbar(p9.aes(ymin="low", ymax="high"), color=figures.GREY, width=8)
         + p9.geom_point(p9.aes(y="total"), color=figures.GREY, shape="s", size=1.6)
         + p9.geom_point(p9.aes(y="actual", color="came", shape="came"), size=2.4)
@@ -917,8 +919,8 @@ def backtest(s: Study) -> Prose:
     for r in z.backtest.itertuples():
         share = intervals.proportion(r.covered, r.origins)
         text = (
-            f"Of {count(r.origins, 'earlier forecast')} of the total of {NAMES[r.measure]}, {number(r.covered)} had "
-            f"what came in their 95% interval"
+            f"Of {count(r.origins, 'earlier forecast')} of the total of {NAMES[r.measure]}, "
+            f"{'all ' if r.covered == r.origins > 1 else ''}{number(r.covered)} had what came in their 95% interval"
         )
         if share.high < 0.95:
             text += (f", fewer than promised (a rate of {interval(100 * share.low, 100 * share.high, 0, '%')})")
@@ -979,7 +981,7 @@ def release_money(s: Study) -> Prose:
     low, high = sorted((size * r.extra_low, size * r.extra_high))
     return Prose(
         f"Since {day(_latest(s))} {_release_name(s)} has {verb} {money(size * r.extra, 0)} (95% interval "
-        f"{money(low, 0)} to {money(high, 0)}), with {money(r.since, 0)} of revenue in all."
+        f"{money(low, 0)} to {money(high, 0)}); revenue since then came to {money(r.since, 0)} in all."
     )
 
 

@@ -42,7 +42,7 @@ def distribution(s: study.Study) -> p9.ggplot:
         )
     frame = _plans(pd.concat(parts))
     return (
-        p9.ggplot(frame, p9.aes("minutes", "share", fill="quarter", color="quarter"))
+        figures.Plot(frame, p9.aes("minutes", "share", fill="quarter", color="quarter"))
         + p9.geom_area(alpha=0.22, position="identity")
         + p9.facet_wrap("plan", ncol=2)
         + p9.scale_x_log10(breaks=LOG_BREAKS, labels=LOG_LABELS)
@@ -61,7 +61,7 @@ def ecdf(s: study.Study) -> p9.ggplot:
         curve = descriptive.ecdf(g.minutes, points=240)
         parts.append(curve[curve.value > 0].assign(plan=plan, quarter=quarter))
     return (
-        p9.ggplot(_plans(pd.concat(parts)), p9.aes("value", "share", color="quarter"))
+        figures.Plot(_plans(pd.concat(parts)), p9.aes("value", "share", color="quarter"))
         + p9.geom_hline(yintercept=0.5, color=figures.GREY, linetype="dotted")
         + p9.geom_step()
         + p9.facet_wrap("plan", ncol=2)
@@ -81,7 +81,7 @@ def lorenz(s: study.Study) -> p9.ggplot:
     ]
     frame = _plans(pd.concat(parts))
     return (
-        p9.ggplot(frame, p9.aes("population_share", "value_share", color="quarter"))
+        figures.Plot(frame, p9.aes("population_share", "value_share", color="quarter"))
         + p9.geom_abline(slope=1, intercept=0, color=figures.GREY, linetype="dotted")
         + p9.geom_line()
         + p9.facet_wrap("plan", ncol=2)
@@ -111,7 +111,7 @@ def intervals(s: study.Study) -> p9.ggplot:
     frame["quarter"] = pd.Categorical(frame.quarter, study.QUARTERS[::-1])
     dodge = p9.position_dodge(width=0.5)
     return (
-        p9.ggplot(frame, p9.aes("quarter", "mean", ymin="low", ymax="high", color="kind"))
+        figures.Plot(frame, p9.aes("quarter", "mean", ymin="low", ymax="high", color="kind"))
         + p9.geom_errorbar(position=dodge, width=0.2)
         + p9.geom_point(position=dodge, size=2)
         + p9.facet_wrap("plan", ncol=2, scales="free_x")
@@ -135,7 +135,7 @@ def turnover(s: study.Study) -> p9.ggplot:
     order = ("in this quarter only", "in both quarters")
     frame["who"] = pd.Categorical(frame.who, order)
     return (
-        p9.ggplot(frame, p9.aes("quarter", "hours", fill="who"))
+        figures.Plot(frame, p9.aes("quarter", "hours", fill="who"))
         + p9.geom_col(width=0.62)
         + p9.facet_wrap("plan", ncol=2)
         + p9.scale_y_continuous(labels=figures.thousands)
@@ -151,7 +151,7 @@ def sensitivity(s: study.Study) -> p9.ggplot:
     labels = [dropped(k) for k in study.TRIMS]
     frame["rule"] = pd.Categorical([dropped(k) for k in frame.kept], labels[::-1])
     return (
-        p9.ggplot(frame, p9.aes("rule", "ratio", ymin="ratio_low", ymax="ratio_high"))
+        figures.Plot(frame, p9.aes("rule", "ratio", ymin="ratio_low", ymax="ratio_high"))
         + p9.geom_hline(yintercept=1, color=figures.GREY, linetype="dotted")
         + p9.geom_errorbar(width=0.2, color=figures.BLUE)
         + p9.geom_point(size=2, color=figures.BLUE)
@@ -177,7 +177,7 @@ def sample_size(s: study.Study) -> p9.ggplot:
     ]
     frame = _plans(pd.concat(parts))
     return (
-        p9.ggplot(frame, p9.aes("lift", "n", color="plan"))
+        figures.Plot(frame, p9.aes("lift", "n", color="plan"))
         + p9.geom_vline(xintercept=study.RELEVANT_LIFT, color=figures.GREY, linetype="dotted")
         + p9.geom_line()
         + p9.scale_x_log10(breaks=[0.03, 0.05, 0.1, 0.2, 0.5], labels=figures.percents)
