@@ -10,7 +10,6 @@ import pandas as pd
 from analysis.report.text import MISSING, Prose, escape
 
 Formatter = Callable[[object], str]
-WORD_JOINER = "\u2060"
 
 
 def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -> Prose:
@@ -47,5 +46,5 @@ def _cell(value: object, show: Formatter) -> str:
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return MISSING
     # Pandoc writes a cell's text as it is, so Typst would take "= x" for a heading, "- x" for a
-    # list; what has no width keeps the sign from being the first.
-    return re.sub(r"^(?=(\\?[-=+/]|\d+\\?\.)+(\s|$))", WORD_JOINER, show(value))
+    # list; an empty span, of a kind that Pandoc writes, keeps the sign from being the first.
+    return re.sub(r"^(?=(\\?[-=+/]|\d+\\?\.)+(\s|$))", "[]{.underline}", show(value))

@@ -767,7 +767,7 @@ def parts_table(s: Study) -> Prose:
     if f is None or f.parts.empty:
         return NO_REVENUE
     names = {"payers": "Users who paid", "revenue per payer": "× revenue a payer",
-             "revenue per user": "= revenue a user"}
+             "revenue per user": "revenue a user, their product"}
     rows = []
     for row in f.parts.itertuples():
         values = [
