@@ -106,20 +106,21 @@ class PaywallTest:
 
 def paywall_test(tables: Tables, period: Period) -> PaywallTest:
     """Reduces the paywall test."""
-    users = outcomes(tables, period)
-    covariates, covariances = _covariates(users)
-    return PaywallTest(
-        horizon=HORIZON,
-        groups=_groups(users),
-        by_day=_by_day(tables, period),
-        by_date=_by_date(tables, period),
-        balance=_balance(tables, period),
-        covariates=covariates,
-        covariances=covariances,
-        segments=_segments(users),
-        before=_before_the_test(tables, period),
-        revenue=_revenue(users),
-    )
+    # Most of what follows reads it: the backend keeps it for as long as that takes.
+    with outcomes(tables, period).cache() as users:
+        covariates, covariances = _covariates(users)
+        return PaywallTest(
+            horizon=HORIZON,
+            groups=_groups(users),
+            by_day=_by_day(tables, period),
+            by_date=_by_date(tables, period),
+            balance=_balance(users),
+            covariates=covariates,
+            covariances=covariances,
+            segments=_segments(users),
+            before=_before_the_test(tables, period),
+            revenue=_revenue(users),
+        )
 
 
 def assigned(tables: Tables, period: Period) -> ir.Table:
@@ -255,8 +256,7 @@ def _by_date(tables: Tables, period: Period) -> pd.DataFrame:
     return frame
 
 
-def _balance(tables: Tables, period: Period) -> pd.DataFrame:
-    users = attach(assigned(tables, period), events.people(tables))
+def _balance(users: ir.Table) -> pd.DataFrame:
     users = users.mutate(newcomer=_newcomer(users))
     frames = []
     for dimension in (*events.SEGMENTS, "newcomer"):
