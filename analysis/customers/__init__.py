@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -35,6 +36,7 @@ from analysis.customers import (
 from analysis.customers.belief import Belief
 from analysis.customers.design import Design
 from analysis.customers.drivers import Drivers
+from analysis.customers.events import Period
 from analysis.customers.indicators import Indicators
 from analysis.customers.kpis import Concentration, Totals
 from analysis.customers.lift import Lift
@@ -179,11 +181,9 @@ class Study:
     seasons: Seasons
 
 
-def analyse(tables: Tables) -> Study:
-    """Runs the study on the tables of `customers`."""
-    period = events.period(tables)
-    profile = exploration.profile(tables)
-    reduced = {
+def reductions(tables: Tables, period: Period) -> dict[str, Any]:
+    """What the indicators rest on, by the name of its field in `Study`."""
+    return {
         "totals": kpis.totals(tables, period),
         "daily": series.daily(tables, period),
         "monthly": series.monthly(tables, period),
@@ -193,6 +193,13 @@ def analyse(tables: Tables) -> Study:
         "concentration": kpis.concentration(tables),
         "country_by_device": kpis.country_by_device(tables),
     }
+
+
+def analyse(tables: Tables) -> Study:
+    """Runs the study on the tables of `customers`."""
+    period = events.period(tables)
+    profile = exploration.profile(tables)
+    reduced = reductions(tables, period)
     test = paywall.paywall_test(tables, period)
     plan = design.design(test)
     return Study(

@@ -12,7 +12,8 @@ import pytest
 from scipy import stats
 from test_customers_reductions import Log, tables, world
 
-from analysis.customers import cohorts, events, indicators, kpis, series
+from analysis import customers
+from analysis.customers import events, indicators, kpis
 from analysis.results import flatten
 from analysis.simulate import customers as simulated
 from analysis.simulate.customers import TRUTH
@@ -31,13 +32,7 @@ KEYS = {
 def reduced(opened: Tables) -> SimpleNamespace:
     """The reductions that the indicators rest on, and these; no other part of the study."""
     period = events.period(opened)
-    found = {
-        "totals": kpis.totals(opened, period), "daily": series.daily(opened, period),
-        "monthly": series.monthly(opened, period), "conversion": kpis.conversion(opened, period),
-        "cohorts": cohorts.cohorts(opened, period), "retention": kpis.retention(opened, period),
-        "concentration": kpis.concentration(opened),
-        "country_by_device": kpis.country_by_device(opened),
-    }
+    found = customers.reductions(opened, period)
     return SimpleNamespace(
         **found, indicators=indicators.indicators(opened, period, **found), period=period)
 

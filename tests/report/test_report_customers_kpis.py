@@ -12,7 +12,8 @@ import pandas as pd
 import plotnine as p9
 import pytest
 
-from analysis.customers import cohorts, events, indicators, kpis, series
+from analysis import customers
+from analysis.customers import events, indicators
 from analysis.report.customers import kpis as report
 from analysis.report.text import Prose
 from analysis.sources import Tables, open_study
@@ -34,13 +35,7 @@ FUNCTIONS = {
 def study(opened: Tables) -> SimpleNamespace:
     """What this topic's functions read of a study."""
     period = events.period(opened)
-    found = {
-        "totals": kpis.totals(opened, period), "daily": series.daily(opened, period),
-        "monthly": series.monthly(opened, period), "conversion": kpis.conversion(opened, period),
-        "cohorts": cohorts.cohorts(opened, period), "retention": kpis.retention(opened, period),
-        "concentration": kpis.concentration(opened),
-        "country_by_device": kpis.country_by_device(opened),
-    }
+    found = customers.reductions(opened, period)
     return SimpleNamespace(
         **found, indicators=indicators.indicators(opened, period, **found))
 
