@@ -1,7 +1,27 @@
-"""Order of the tests: files with slow ones first, so that no worker is left with them at the end."""
+"""What tests of several files share: the shipped studies, analysed once a worker; their order."""
+
+import pytest
+
+from analysis import mooc
+from analysis.sources import open_study
 
 
 def pytest_collection_modifyitems(items):
-    """Keeps the order within files; `make test` has one file after another run by a worker."""
+    """Files with slow tests first, so that no worker is left with them at the end.
+
+    Keeps the order within files; `make test` has one file after another run by a worker.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def mooc_tables():
+    """The shipped tables of the MOOC."""
+    return open_study("mooc", "data")
+
+
+@pytest.fixture(scope="session")
+def mooc_study(mooc_tables):
+    """Their analysis."""
+    return mooc.analyse(mooc_tables)

@@ -1,0 +1,1 @@
+"""The MOOC chapter: a module a topic, named as in `analysis.mooc`."""
