@@ -12,19 +12,17 @@ sufficient statistics of the paywall test. The terms, each defined where it is c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis import checks
+from analysis import exploration
 from analysis.customers import (
     belief,
     cohorts,
     design,
     drivers,
     events,
-    exploration,
     indicators,
     kpis,
     lift,
@@ -133,8 +131,7 @@ class Study:
         origin: Where the tables are.
         fallback: Whether the shipped tables stand in for tables that were not there.
         shipped: Whether the tables are the shipped ones.
-        cleaning: What was at odds with other rows and what was done: columns `table`, `column`,
-            `rule`, `count` (rows), `share` (of the rows that were there before) and `handling`.
+        cleaning: What was at odds with other rows; see `exploration.cleaning`.
         profile: What the tables hold after cleaning; see `exploration.profile`.
         totals: Everything in the period.
         daily: See `series.daily`.
@@ -207,7 +204,7 @@ def analyse(tables: Tables) -> Study:
         origin=tables.origin,
         fallback=tables.fallback,
         shipped=tables.shipped,
-        cleaning=_cleaning(tables, profile),
+        cleaning=exploration.cleaning(tables, profile),
         profile=profile,
         first_purchase=kpis.first_purchase(tables, period),
         skus=kpis.skus(tables),
@@ -220,17 +217,6 @@ def analyse(tables: Tables) -> Study:
         looks=looks.looks(test, looks.conversions(tables, period)),
         seasons=seasons.seasons(reduced["daily"], series.releases(tables), test.by_date),
     )
-
-
-def _cleaning(tables: Tables, profile: pd.DataFrame) -> pd.DataFrame:
-    frame = checks.to_frame(tables.warnings)
-    # Files and tables of a database are told by different names, of which this is common.
-    names = [Path(file).stem.removeprefix(f"{tables.study}_") for file in frame["file"]]
-    frame = frame.assign(table=names)
-    dropped = frame[~frame["handling"].str.startswith("kept")].groupby("table")["count"].sum()
-    rows = profile.groupby("table")["rows"].first().add(dropped, fill_value=0)
-    frame["share"] = frame["count"] / frame["table"].map(rows)
-    return frame[["table", "column", "rule", "count", "share", "handling"]]
 
 
 def results(tables: Tables) -> dict[str, Scalar]:

@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from analysis import exploration
 from analysis.mooc import (
     audience,
     baskets,
@@ -39,6 +40,12 @@ COUNTRY, SOURCE = "user_country", "referral_source"
 MIGRATION_DAYS = 182  # between the two dates whose scores are compared
 HOLDOUT_SHARE = 1 / 3  # of the days with orders, to check predictions of customer value against
 MOST_COURSES = 100  # times to completion are kept by day for so many courses, the largest
+
+# The columns that name the rows of frames without a named index.
+KEYS = {
+    "profile": ("table", "column"),
+    "cleaning": ("table", "column", "rule"),
+}
 
 # Frames that models are fitted to: hundreds of rows a group, data rather than results.
 MATERIAL = ("days", "days_by_course", "days_by_source", "histories", "values", "daily")
@@ -117,7 +124,12 @@ class Study:
     """The whole study; see the modules of this package for what the frames hold.
 
     Attributes:
-        scope: What the tables hold.
+        origin: Where the tables are.
+        fallback: Whether the shipped tables stand in for tables that were not there.
+        shipped: Whether the tables are the shipped ones.
+        profile: What the tables hold after cleaning; see `exploration.profile`.
+        cleaning: What was at odds with other rows; see `exploration.cleaning`.
+        scope: Rows and days of the tables.
         funnel: Signed up, enrolled, completed.
         durations: Time to completion.
         rfm: Scores by source of the values: "users" (the users table alone) and "orders".
@@ -138,6 +150,11 @@ class Study:
         cohorts: By month of the first event.
     """
 
+    origin: str
+    fallback: bool
+    shipped: bool
+    profile: pd.DataFrame
+    cleaning: pd.DataFrame
     scope: Scope
     funnel: Funnel
     durations: Durations
@@ -176,7 +193,13 @@ def analyse(tables: Tables) -> Study:
     enrolled = funnel.by_course.set_axis(["enrolments", "completions"], axis=1)
     by_course = products.by_course(orders, courses, enrolled)
     sold = products.with_courses(orders, courses)
+    profile = exploration.profile(tables)
     return Study(
+        origin=tables.origin,
+        fallback=tables.fallback,
+        shipped=tables.shipped,
+        profile=profile,
+        cleaning=exploration.cleaning(tables, profile),
         scope=scope,
         funnel=funnel,
         durations=_durations(events, funnel.by_course),
@@ -270,4 +293,4 @@ def results(tables: Tables) -> dict[str, Scalar]:
 
     Left out are the frames that models are fitted to (`MATERIAL`).
     """
-    return flatten(analyse(tables), without=MATERIAL)
+    return flatten(analyse(tables), KEYS, MATERIAL)

@@ -9,7 +9,7 @@ import plotnine as p9
 from analysis.customers import Study
 from analysis.customers.belief import Choice, Reading
 from analysis.report import figures
-from analysis.report.customers.exploration import money
+from analysis.report.customers.app import money
 from analysis.report.customers.lift import NAMES
 from analysis.report.tables import table
 from analysis.report.text import Prose, count, interval, listing, number, p_value, percent

@@ -13,7 +13,7 @@ from analysis.customers import Study
 from analysis.customers import design as study
 from analysis.customers.design import Design
 from analysis.report import figures
-from analysis.report.customers.exploration import money
+from analysis.report.customers.app import money
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,

@@ -10,7 +10,7 @@ from analysis.customers import drivers as study
 from analysis.customers.events import NOT_STATED
 from analysis.report import figures
 from analysis.report.customers import labels
-from analysis.report.customers.exploration import money
+from analysis.report.customers.app import money
 from analysis.report.tables import table
 from analysis.report.text import (
     Prose,

@@ -14,7 +14,7 @@ from analysis.customers.indicators import ALL, LEAST_USERS, OTHERS, retention_ba
 from analysis.customers.kpis import BLOCK, WINDOWS
 from analysis.report import figures
 from analysis.report.customers import labels
-from analysis.report.customers.exploration import money
+from analysis.report.customers.app import money
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,

@@ -16,7 +16,7 @@ from analysis.customers.lift import Action
 from analysis.customers.paywall import GROUPS
 from analysis.report import figures
 from analysis.report.customers import labels
-from analysis.report.customers.exploration import money
+from analysis.report.customers.app import money
 from analysis.report.sentences import decision
 from analysis.report.tables import table
 from analysis.report.text import (

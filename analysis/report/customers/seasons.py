@@ -13,7 +13,7 @@ import plotnine as p9
 from analysis.customers import Study
 from analysis.customers import seasons as study
 from analysis.report import figures
-from analysis.report.customers.exploration import money
+from analysis.report.customers.app import money
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,

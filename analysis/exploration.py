@@ -1,10 +1,13 @@
-"""What the tables hold, before any question is asked of them: rows, gaps, ranges."""
+"""What a study's tables hold, before any question is asked of them: rows, gaps, ranges, dirt."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import ibis.expr.types as ir
 import pandas as pd
 
+from analysis import checks
 from analysis.sources import Tables
 
 
@@ -45,3 +48,24 @@ def _profile(called: str, table: ir.Table) -> pd.DataFrame:
         }
         for i, name in enumerate(table.columns)
     ])
+
+
+def cleaning(tables: Tables, profile: pd.DataFrame) -> pd.DataFrame:
+    """What was at odds with other rows, and what was done with it.
+
+    Args:
+        tables: The tables.
+        profile: Of them, from `profile`.
+
+    Returns:
+        Columns `table`, `column`, `rule`, `count` (rows), `share` (of the table's rows before) and
+        `handling`.
+    """
+    frame = checks.to_frame(tables.warnings)
+    # Files and tables of a database are told by different names, of which this is common.
+    names = [Path(file).stem.removeprefix(f"{tables.study}_") for file in frame["file"]]
+    frame = frame.assign(table=names)
+    dropped = frame[~frame["handling"].str.startswith("kept")].groupby("table")["count"].sum()
+    rows = profile.groupby("table")["rows"].first().add(dropped, fill_value=0)
+    frame["share"] = frame["count"] / frame["table"].map(rows)
+    return frame[["table", "column", "rule", "count", "share", "handling"]]

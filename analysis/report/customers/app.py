@@ -1,4 +1,4 @@
-"""What the app's tables hold, what was cleaned, how they join, and what was sold."""
+"""Whose tables the app's are, how they join, and what was sold."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ from functools import partial
 import pandas as pd
 import plotnine as p9
 
-from analysis.contracts import CONTRACTS
 from analysis.customers import Study
 from analysis.report import figures, sentences
 from analysis.report.tables import table
 from analysis.report.text import (
-    MISSING,
     Prose,
     count,
-    day,
     escape,
-    listing,
     number,
     percent,
 )
 
-TABLE_ROWS = {contract.name: contract.row for contract in CONTRACTS["customers"].tables}
 MOST_SKUS = 12  # shown; the rest are summed up
 OTHERS = "all others"
 
@@ -36,88 +31,6 @@ def provenance(s: Study) -> Prose:
     """Whose tables these are."""
     return sentences.provenance(
         s, "so that an analysis has planted effects to find; no row is a real person or purchase"
-    )
-
-
-def tables_table(s: Study) -> Prose:
-    """The tables: what a row is, how many there are, and the days that they cover."""
-    rows = []
-    for name, part in s.profile.groupby("table", sort=False):
-        moments = part.loc[part["column"].isin(["reg_date", "date", "assigned_at"])].iloc[0]
-        covers = MISSING
-        if isinstance(moments.lowest, str):
-            covers = day(moments.lowest)
-            if moments.highest[:10] != moments.lowest[:10]:
-                covers = f"{covers} to {day(moments.highest)}"
-        rows.append({"Table": name, "One row is": TABLE_ROWS[name],
-                     "Rows": part["rows"].iloc[0], "Days": covers})
-    return table(pd.DataFrame(rows), {"Rows": number, "Days": Prose})
-
-
-def users_table(s: Study) -> Prose:
-    """What is known of a user: the columns, their values and gaps."""
-    part = s.profile[s.profile["table"] == "users"]
-    meanings = {c.name: c.description for t in CONTRACTS["customers"].tables if t.name == "users"
-                for c in t.columns}
-    frame = pd.DataFrame({
-        "Column": part["column"],
-        "Meaning": part["column"].map(meanings),
-        "Values": part["distinct"],
-        "Range": [_range(row) for row in part.itertuples()],
-        "Missing": part["missing"] / part["rows"],
-    })
-    return table(frame, {"Values": number, "Range": Prose, "Missing": percent})
-
-
-def _range(row) -> Prose:
-    if not isinstance(row.lowest, str):
-        return Prose(MISSING)
-    if row.column.endswith("date"):
-        return Prose(f"{day(row.lowest)} to {day(row.highest)}")
-    return Prose(f"{number(float(row.lowest))} to {number(float(row.highest))}")
-
-
-def gaps(s: Study) -> Prose:
-    """Which columns of the users have gaps, and what is done about them."""
-    part = s.profile[(s.profile["table"] == "users") & (s.profile["missing"] > 0)]
-    if part.empty:
-        return Prose("Nothing is missing in the table of users.")
-    shares = listing(
-        f"no {escape(row.column)} for {percent(row.missing / row.rows)}"
-        for row in part.itertuples()
-    )
-    text = (
-        f"There is {shares} of the users: they are kept as a group of their own, “not stated”, since leaving them out "
-        "would change who is being described, and filling them in would invent data."
-    )
-    return Prose(text)
-
-
-def cleaning_table(s: Study) -> Prose:
-    """Every rule that rows broke, how many rows, and what was done with them."""
-    if s.cleaning.empty:
-        return Prose("No row broke a rule, and nothing was dropped.")
-    frame = pd.DataFrame({
-        "Table": s.cleaning["table"],
-        "Rule": s.cleaning["column"] + " " + s.cleaning["rule"],
-        "Rows that break it": s.cleaning["count"],
-        "Of the table": s.cleaning["share"],
-        "What was done": s.cleaning["handling"],
-    })
-    return table(frame, {"Rows that break it": number, "Of the table": partial(percent, digits=2)})
-
-
-def cleaning(s: Study) -> Prose:
-    """How many rows went, and whether that can matter."""
-    gone = s.cleaning[~s.cleaning["handling"].str.startswith("kept")]
-    if gone.empty:
-        return Prose("No row had to be dropped.")
-    rows = s.profile.groupby("table")["rows"].first()
-    dropped, total = int(gone["count"].sum()), int(rows.sum() + gone["count"].sum())
-    worst = gone.groupby("table")["share"].sum()
-    return Prose(
-        f"Altogether {count(dropped, 'row')} of {number(total)} "
-        f"{'was' if dropped == 1 else 'were'} dropped, at most {percent(worst.max(), 1)} of a table."
     )
 
 

@@ -1,0 +1,109 @@
+"""What a study's tables hold and what was cleaned, the same way in every chapter."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+import pandas as pd
+
+from analysis.contracts import CONTRACTS, TableContract
+from analysis.report.tables import table
+from analysis.report.text import MISSING, Prose, count, day, escape, listing, number, percent
+
+MOMENTS = ("date", "timestamp")
+
+
+class Study(Protocol):
+    """A study that says what its tables hold; see `analysis.exploration`."""
+
+    profile: pd.DataFrame
+    cleaning: pd.DataFrame
+
+
+def _contracts(study: str) -> dict[str, TableContract]:
+    return {contract.name: contract for contract in CONTRACTS[study].tables}
+
+
+def tables_table(s: Study, study: str) -> Prose:
+    """The tables: what a row is, how many there are, and the days that they cover."""
+    rows = []
+    contracts = _contracts(study)
+    for name, part in s.profile.groupby("table", sort=False):
+        dated = [c.name for c in contracts[name].columns if c.type in MOMENTS]
+        known = part[part["column"].isin(dated) & part["lowest"].notna()]
+        covers = MISSING
+        if not known.empty:
+            first, last = known.iloc[0][["lowest", "highest"]]
+            covers = day(first) if first[:10] == last[:10] else f"{day(first)} to {day(last)}"
+        rows.append({"Table": name, "One row is": contracts[name].row,
+                     "Rows": part["rows"].iloc[0], "Days": covers})
+    return table(pd.DataFrame(rows), {"Rows": number, "Days": Prose})
+
+
+def users_table(s: Study, study: str) -> Prose:
+    """What is known of a user: the columns, their values and gaps."""
+    part = s.profile[s.profile["table"] == "users"]
+    meanings = {c.name: c.description for c in _contracts(study)["users"].columns}
+    frame = pd.DataFrame({
+        "Column": part["column"],
+        "Meaning": part["column"].map(meanings),
+        "Values": part["distinct"],
+        "Range": [_range(row) for row in part.itertuples()],
+        "Missing": part["missing"] / part["rows"],
+    })
+    return table(frame, {"Values": number, "Range": Prose, "Missing": percent})
+
+
+def _range(row) -> Prose:
+    if not isinstance(row.lowest, str):
+        return Prose(MISSING)
+    if row.column.endswith("date"):
+        return Prose(f"{day(row.lowest)} to {day(row.highest)}")
+    return Prose(f"{number(float(row.lowest))} to {number(float(row.highest))}")
+
+
+def gaps(s: Study) -> Prose:
+    """Which columns of the users have gaps, and what is done about them."""
+    part = s.profile[(s.profile["table"] == "users") & (s.profile["missing"] > 0)]
+    if part.empty:
+        return Prose("Nothing is missing in the table of users.")
+    shares = listing(
+        f"no {escape(row.column)} for {percent(row.missing / row.rows)}"
+        for row in part.itertuples()
+    )
+    text = (
+        f"There is {shares} of the users: they are kept as a group of their own, “not stated”, since leaving them out "
+        "would change who is being described, and filling them in would invent data."
+    )
+    return Prose(text)
+
+
+def cleaning_table(s: Study) -> Prose:
+    """Every rule that rows broke, how many rows, and what was done with them."""
+    if s.cleaning.empty:
+        return Prose("No row broke a rule, and nothing was dropped.")
+    frame = pd.DataFrame({
+        "Table": s.cleaning["table"],
+        "Rule": s.cleaning["column"] + " " + s.cleaning["rule"],
+        "Rows that break it": s.cleaning["count"],
+        "Of the table": s.cleaning["share"],
+        "What was done": s.cleaning["handling"],
+    })
+    return table(frame, {"Rows that break it": number, "Of the table": partial(percent, digits=2)})
+
+
+def cleaning(s: Study) -> Prose:
+    """How many rows went, and whether that can matter."""
+    gone = s.cleaning[~s.cleaning["handling"].str.startswith("kept")]
+    if gone.empty:
+        return Prose("No row had to be dropped.")
+    rows = s.profile.groupby("table")["rows"].first()
+    dropped, total = int(gone["count"].sum()), int(rows.sum() + gone["count"].sum())
+    worst = gone.groupby("table")["share"].sum()
+    return Prose(
+        f"Altogether {count(dropped, 'row')} of {number(total)} "
+        f"{'was' if dropped == 1 else 'were'} dropped, at most {percent(worst.max(), 1)} of a table."
+    )
+
+
