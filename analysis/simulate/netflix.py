@@ -47,6 +47,8 @@ from scipy.special import logit
 SEED = 3500
 LAST_CHURN_MONTH = 24
 MONTH_JITTER = 8  # subscribers (sorted by month) over which the even spread of churn is blurred
+# A month's churned may be off an even spread by this share of its subscribers, or by so many.
+MONTH_SPREAD, MONTH_LEAST = 0.05, 1.5
 CANDIDATES = 16  # draws of a column that are looked at together
 
 # Published counts; each group sums to its total.
@@ -260,10 +262,15 @@ def _churned(risk: np.ndarray, promo: np.ndarray, sizes: dict) -> np.ndarray | N
 
 def _deal_months(months: np.ndarray, churned: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Months (ascending) dealt to subscribers so that the churned are spread evenly over them."""
-    n = len(months)
-    blurred = np.argsort(np.arange(n) + MONTH_JITTER * rng.random(n), kind="stable")
-    passed = np.floor(np.arange(n + 1) * np.count_nonzero(churned) / n + rng.random())
-    marked = np.diff(passed) > 0
+    n, share = len(months), np.mean(churned)
+    size = np.bincount(months)
+    even = False
+    while not even:
+        blurred = np.argsort(np.arange(n) + MONTH_JITTER * rng.random(n), kind="stable")
+        passed = np.floor(np.arange(n + 1) * np.count_nonzero(churned) / n + rng.random())
+        marked = np.diff(passed) > 0
+        there = np.bincount(months[blurred[marked]], minlength=len(size))
+        even = (np.abs(there - share * size) <= np.maximum(MONTH_SPREAD * size, MONTH_LEAST)).all()
     dealt = np.empty(n, dtype=int)
     dealt[churned] = _shuffled(months[blurred[marked]], rng)
     dealt[~churned] = _shuffled(months[blurred[~marked]], rng)
