@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -12,10 +13,16 @@ from ibis import _
 
 from analysis.mooc.reduce import collect
 
-# A pair in fewer baskets is counted, but not listed: a table of thousands of courses has millions
-# of such pairs, and nothing can be concluded from them.
+# A set in fewer baskets is counted, but not listed: a table of thousands of courses has millions of
+# such pairs, and nothing can be concluded from them. Of more than so many, the most frequent are.
 LEAST = 10
 LEAST_SHARE = 1e-4
+MOST_LISTED = 20_000
+
+# A basket of 300 items holds 44,850 pairs and 4,455,100 sets of three, and says little about any.
+# The largest baskets are left out where all baskets would hold more sets than this.
+MOST_SETS = 200_000_000
+ALWAYS_KEPT = 10  # items that a basket may hold in any case
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class Baskets:
 
     Attributes:
         baskets: Baskets in all, those of one item included.
+        largest: Items that a basket may hold; larger ones are left out of everything here.
+        left_out: Baskets left out.
         sizes: Index `size` (distinct items in a basket); column `baskets`.
         items: Index `item`; column `baskets` that hold it.
         pairs_seen: Different pairs of items that share a basket at least once.
@@ -32,11 +41,17 @@ class Baskets:
     """
 
     baskets: int
+    largest: int
+    left_out: int
     sizes: pd.DataFrame
     items: pd.DataFrame
     pairs_seen: int
     least: int
     pairs: pd.DataFrame
+
+    def sets(self, k: int) -> int:
+        """Sets of k items in a basket, summed over baskets."""
+        return sum(n * math.comb(size, k) for size, n in self.sizes.baskets.items())
 
 
 @dataclass(frozen=True)
@@ -66,12 +81,45 @@ class Sequences:
 
 
 def least_support(baskets: int) -> int:
-    """Baskets that a pair must be in to be listed: 10, or one in 10,000 if that is more."""
+    """Baskets that a set must be in to be listed: 10, or one in 10,000 if that is more."""
     return max(LEAST, math.ceil(LEAST_SHARE * baskets))
 
 
+def largest_basket(sizes: pd.Series, k: int = 2) -> int:
+    """Items that a basket may hold for all up to that size to hold at most `MOST_SETS` sets.
+
+    Args:
+        sizes: Baskets by size.
+        k: Items in a set.
+    """
+    sets = 0
+    if sizes.empty:
+        return ALWAYS_KEPT
+    for size, baskets in sizes.sort_index().items():
+        sets += int(baskets) * math.comb(int(size), k)
+        if size > ALWAYS_KEPT and sets > MOST_SETS:
+            return max(ALWAYS_KEPT, int(size) - 1)
+    return max(ALWAYS_KEPT, int(sizes.index.max()))
+
+
+def _held(orders: ir.Table, basket: str, item: str) -> tuple[ir.Table, ir.Table]:
+    """Each item of a basket once, and the baskets with their sizes."""
+    held = orders.filter(orders[item].notnull()).select(
+        basket=orders[basket], item=orders[item]
+    ).distinct()
+    return held, held.group_by("basket").agg(size=_.count())
+
+
+def _several(orders: ir.Table, basket: str, item: str, largest: int) -> ir.Table:
+    """Items of the baskets with more than one of them, and not too many."""
+    held, sized = _held(orders, basket, item)
+    kept = sized.filter((_.size > 1) & (_.size <= largest))
+    return held.join(kept, "basket").select("basket", "item")
+
+
 def together(
-    orders: ir.Table, basket: str = "order_id", item: str = "course_id", least: int | None = None
+    orders: ir.Table, basket: str = "order_id", item: str = "course_id", least: int | None = None,
+    k: int = 2,
 ) -> Baskets:
     """Counts items and pairs of items in baskets; an item counts once in a basket.
 
@@ -80,30 +128,91 @@ def together(
         basket: What makes a basket: `order_id`, or `user_id` for all that a customer bought.
         item: `course_id` or `category`.
         least: Baskets that a pair must be in to be listed; None: see `least_support`.
+        k: Items of the largest sets that are to be counted in these baskets, 3 if `threes` is to
+            follow; baskets too large for that are left out.
     """
-    held = orders.filter(orders[item].notnull()).select(
-        basket=orders[basket], item=orders[item]
-    ).distinct()
-    sized = held.group_by("basket").agg(size=_.count())
+    held, sized = _held(orders, basket, item)
     sizes = collect(sized.group_by("size").agg(baskets=_.count()), ("size",))
+    largest = largest_basket(sizes.baskets, k)
+    kept = sizes[sizes.index <= largest]
+    total, left_out = int(kept.baskets.sum()), int(sizes.baskets.sum() - kept.baskets.sum())
+    if left_out:
+        held = held.semi_join(sized.filter(_.size <= largest), "basket")
     items = collect(held.group_by("item").agg(baskets=_.count()), ("item",))
-    total = int(sizes.baskets.sum())
     least = least or least_support(total)
 
-    several = held.join(sized.filter(_.size > 1), "basket").select("basket", "item")
+    several = _several(orders, basket, item, largest)
     # Two views, so that the table can be joined to itself.
     left, right = several.rename(first="item"), several.view().rename(second="item")
     both = left.join(right, ["basket", left.first < right.second])
     counted = both.group_by("first", "second").agg(baskets=_.count())
-    pairs = counted.filter(_.baskets >= least)
+    # How many there are comes with each row: a second query would join the table again.
+    seen = counted.mutate(seen=_.count().over())
+    least, pairs = _listed(seen, least, ("first", "second"))
+    pairs_seen = int(pairs.seen.max()) if len(pairs) else int(counted.count().to_pandas())
     return Baskets(
         baskets=total,
-        sizes=sizes,
+        largest=largest,
+        left_out=left_out,
+        sizes=kept,
         items=items,
-        pairs_seen=int(counted.count().to_pandas()),
+        pairs_seen=pairs_seen,
         least=least,
-        pairs=collect(pairs, ("first", "second")),
+        pairs=pairs[["baskets"]],
     )
+
+
+def threes(
+    orders: ir.Table, found: Baskets, basket: str = "order_id", item: str = "course_id"
+) -> tuple[int, pd.DataFrame]:
+    """Counts sets of three items, of which each pair is listed in `found`.
+
+    A set can't be in more baskets than its rarest pair, so no other needs to be counted (Agrawal &
+    Srikant 1994).
+
+    Args:
+        orders, basket, item: As for `together`.
+        found: What that found.
+
+    Returns:
+        Baskets that a set must be in to be listed, and the sets: index `first`, `second`, `third`
+        in alphabetical order, column `baskets` that hold all three.
+    """
+    names = ["first", "second", "third"]
+    index = found.pairs.index
+    if found.sizes.index.max() < 3 or len(index) < 3:
+        none = pd.MultiIndex.from_tuples([], names=names)
+        return found.least, pd.DataFrame({"baskets": pd.Series(dtype="int64")}, index=none)
+    several = _several(orders, basket, item, found.largest)
+    frequent = ibis.memtable(pd.DataFrame({"a": index.get_level_values(0).astype(str),
+                                           "b": index.get_level_values(1).astype(str)}))
+    left, right = several.rename(first="item"), several.view().rename(second="item")
+    # The pairs of each basket that are frequent, ...
+    both = left.join(right, ["basket", left.first < right.second])
+    paired = both.join(
+        frequent, [both.first == frequent.a, both.second == frequent.b]
+    ).select("basket", "first", "second")
+    # (kept, since a planner that joins the baskets three times first would never end)
+    with paired.cache() as pairs:
+        # ... two of them with the same first item, whose other items are a frequent pair, too.
+        more = pairs.view().select("basket", "first", third="second")
+        all_three = pairs.join(more, ["basket", "first", pairs.second < more.third]).select(
+            "basket", "first", "second", "third"
+        )
+        last = frequent.view()
+        sets = all_three.semi_join(last, [all_three.second == last.a, all_three.third == last.b])
+        return _listed(sets.group_by(*names).agg(baskets=_.count()), found.least, names)
+
+
+def _listed(counted: ir.Table, least: int, names: Sequence[str]) -> tuple[int, pd.DataFrame]:
+    """The sets in at least so many baskets, or in more where these would be too many."""
+    rows = counted.filter(_.baskets >= least).order_by(ibis.desc("baskets")).limit(MOST_LISTED + 1)
+    frame = collect(rows, names)
+    if len(frame) > MOST_LISTED:
+        # Those as frequent as the first one beyond the limit are listed all or none: none.
+        least = int(frame.baskets.min()) + 1
+        frame = frame[frame.baskets >= least]
+    return least, frame
 
 
 def sequences(orders: ir.Table, price: pd.Series, least: int | None = None) -> Sequences:

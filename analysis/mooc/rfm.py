@@ -120,31 +120,3 @@ def rfm(values: ir.Table, as_of: dt.date) -> Rfm:
         monetary=_.monetary.sum(),
     )
     return Rfm(as_of.isoformat(), users, cuts, collect(cells, SCORES))
-
-
-def migration(orders: ir.Table, before: dt.date, after: dt.date) -> pd.DataFrame:
-    """Customers by their scores at two dates, each among the customers of its date.
-
-    Returns:
-        Index `r_before`, `f_before`, `m_before` (0: not yet a customer), `r`, `f`, `m`; column
-        `users`.
-
-    Raises:
-        ValueError: `before` is not before `after`, or no order up to a date.
-    """
-    if before >= after:
-        raise ValueError(f"before: must be a date before {after}, not {before}")
-    now, then = (_scores_at(orders, date) for date in (after, before))
-    then = then.rename({f"{score}_before": score for score in SCORES})
-    old = [f"{score}_before" for score in SCORES]
-    both = now.left_join(then, "user_id")
-    both = both.mutate(**{name: both[name].fill_null(0) for name in old})
-    return collect(both.group_by(*old, *SCORES).agg(users=_.count()), (*old, *SCORES))
-
-
-def _scores_at(orders: ir.Table, date: dt.date) -> ir.Table:
-    values = from_orders(orders, date)
-    cuts = quintiles(values)
-    if cuts.isna().any(axis=None):
-        raise ValueError(f"no order up to {date}, so no customer to score")
-    return scored(values, cuts).select("user_id", *SCORES)

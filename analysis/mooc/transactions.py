@@ -35,7 +35,8 @@ class Transactions:
             value of them is no Gamma variable; they are not in `values`.
         histories: Index (the group columns,) `frequency`, `recency`, `age`; columns `customers`,
             `value` (currency, all repeat transactions up to `split`), `holdout_transactions` and
-            `holdout_value` (after `split` up to `end`).
+            `holdout_value` (after `split` up to `end`), and the sums of their squares over the
+            customers, `holdout_transactions_squared` and `holdout_value_squared`.
         values: Index (the group columns,) `frequency`, `step`; columns `customers` and
             `mean_value`, the mean over those customers of their mean repeat transaction.
         daily: Index `day` (ISO); columns `first` and `repeat` transactions of all customers.
@@ -61,8 +62,9 @@ def customers(orders: ir.Table, end: dt.date, split: dt.date | None = None) -> i
     """One row a customer with a transaction up to `split`.
 
     Returns:
-        `user_id`, `frequency`, `recency`, `age` and `value` up to `split`; `holdout_transactions`
-        and `holdout_value` from the day after `split` to `end`.
+        `user_id`, `frequency`, `recency`, `age`, `value` (of the repeat transactions) and `spent`
+        (of all) up to `split`; `holdout_transactions` and `holdout_value` from the day after
+        `split` to `end`.
     """
     split_day = day_of(split or end)
     before = _.day <= split_day
@@ -82,6 +84,7 @@ def customers(orders: ir.Table, end: dt.date, split: dt.date | None = None) -> i
         recency=_.last - _.first,
         age=split_day - _.first,
         value=(_.transactions > 1).ifelse(_.amount - _.first_amount, 0.0),
+        spent=_.amount,
         holdout_transactions=_.holdout_transactions,
         holdout_value=_.holdout_value,
     )
@@ -129,6 +132,8 @@ def transactions(
         value=_.value.sum(),
         holdout_transactions=_.holdout_transactions.sum(),
         holdout_value=_.holdout_value.sum(),
+        holdout_transactions_squared=(_.holdout_transactions * _.holdout_transactions).sum(),
+        holdout_value_squared=(_.holdout_value * _.holdout_value).sum(),
     )
     # Less than half a cent is what is left of nothing after a float subtraction.
     paid = repeats.filter(_.value > 0.005).mutate(mean_value=_.value / _.frequency)

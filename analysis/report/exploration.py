@@ -73,8 +73,9 @@ def gaps(s: Study) -> Prose:
         for row in part.itertuples()
     )
     text = (
-        f"There is {shares} of the users: they are kept as a group of their own, “not stated”, since leaving them out "
-        "would change who is being described, and filling them in would invent data."
+        f"There is {shares} of the users. They are kept, and compared as a group of their own where "
+        "a column makes groups: leaving them out would change who is being described, and filling "
+        "them in would invent data."
     )
     return Prose(text)
 

@@ -93,6 +93,16 @@ def fills(names) -> p9.scale_fill_manual:
     return p9.scale_fill_manual(dict(zip(names, PALETTE, strict=False)))
 
 
+def log_x(**options) -> p9.scale_x_log10:
+    """A logarithmic x axis; without the minor breaks, which fail where there is one major break."""
+    return p9.scale_x_log10(minor_breaks=[], **options)
+
+
+def log_y(**options) -> p9.scale_y_log10:
+    """A logarithmic y axis, as `log_x`."""
+    return p9.scale_y_log10(minor_breaks=[], **options)
+
+
 def percents(shares) -> list[str]:
     """Axis labels of shares: "7.5%"."""
     return [f"{100 * share:g}%" for share in shares]

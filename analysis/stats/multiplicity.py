@@ -68,3 +68,24 @@ def holm(p_values: ArrayLike) -> Values:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(steps, 1.0)
     return adjusted
+
+
+def benjamini_hochberg(p_values: ArrayLike, tests: int | None = None) -> Values:
+    """Benjamini and Hochberg's (1995) adjusted p-values, for those that no `TestResult` holds.
+
+    Args:
+        p_values: Of the tests that could be rejected.
+        tests: How many tests there were; those without a p-value here count as p = 1. None: these.
+
+    Raises:
+        ValueError: Fewer tests than p-values.
+    """
+    p = as_sample(p_values, "p_values", least=0)
+    m = p.size if tests is None else tests
+    if m < p.size:
+        raise ValueError(f"tests: must be at least the {p.size} p-values, got {tests!r}")
+    order = np.argsort(p, kind="stable")[::-1]
+    steps = np.minimum.accumulate(p[order] * m / np.arange(p.size, 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(steps, 1.0)
+    return adjusted

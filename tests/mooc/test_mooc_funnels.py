@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mooc_logs import EVENT_COLUMNS, START, event_table, or_missing, random_events
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
-from analysis.mooc.funnels import STAGES, funnel, stage_counts
+from analysis.mooc import funnels
+from analysis.mooc.funnels import (
+    COUNTRY,
+    SOURCE,
+    STAGES,
+    funnel,
+    reached_within,
+    stage_counts,
+    steps,
+    waits,
+)
+from analysis.simulate import mooc as generator
 
 SIGNED, ENROLLED, COMPLETED = STAGES
 GROUPS = ("user_country", "referral_source")
@@ -100,7 +115,7 @@ events_of_anyone = st.builds(
     user_id=st.sampled_from("abc"),
     event_timestamp=st.integers(0, 12).map(lambda h: START + pd.Timedelta(hours=12 * h)),
     event_type=st.sampled_from([*STAGES, "watched_preview"]),
-    course_id=st.sampled_from("xy"),
+    course_id=st.sampled_from(["x", "y", None]),
     user_country=st.sampled_from(["US", "IN", None]),
     referral_source=st.sampled_from(["ads", None]),
 )
@@ -230,3 +245,274 @@ def test_stage_counts_are_of_each_type_alone():
     groups = log.groupby("event_type").user_id
     assert counts.users.to_dict() == groups.nunique().to_dict()
     assert counts.events.to_dict() == groups.size().to_dict()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    logs, st.permutations([*STAGES, "watched_preview"]), st.integers(1, 4), st.booleans(),
+    st.sampled_from([(), ("watched_preview",), (SIGNED, "watched_preview"), (SIGNED, ENROLLED)]),
+    st.none() | st.integers(0, 4),
+)
+def test_any_stage_may_belong_to_the_user(log, stages, length, ordered, user_stages, within):
+    stages = tuple(stages[:length])
+    options = {"ordered": ordered, "user_stages": user_stages, "within": within}
+    assert found(log, stages, **options) == expected(log, stages, **options)
+
+
+@settings(max_examples=15, deadline=None)
+@given(logs, events_of_anyone, st.booleans())
+def test_more_events_more_stages(log, event, ordered):
+    """One event more takes nobody back, and any order is at least as far as in order."""
+    more = pd.concat([log, pd.DataFrame([event])], ignore_index=True)
+    before, after = (found(x, STAGES, ordered=ordered) for x in (log, more))
+    assert all(a >= b for a, b in zip(after, before, strict=True))
+    assert before == sorted(before, reverse=True)
+    loose, strict = found(log, STAGES, ordered=False), found(log, STAGES)
+    assert all(a >= b for a, b in zip(loose, strict, strict=True))
+    wide, narrow = (found(log, STAGES, within=days) for days in (3, 1))
+    assert all(a >= b for a, b in zip(wide, narrow, strict=True))
+
+
+def test_order_is_to_the_fraction_of_a_second():
+    log = log_of((0, SIGNED, None), (0, ENROLLED, "x"), (1, COMPLETED, "x"))
+    log["event_timestamp"] = log.event_timestamp.astype("datetime64[us]")
+    for shift, reached_stages in ((-1, [1, 0, 0]), (0, [1, 1, 1]), (1, [1, 1, 1])):
+        moved = log.copy()
+        moved.loc[1, "event_timestamp"] += pd.Timedelta(microseconds=shift)
+        assert found(moved, STAGES) == reached_stages
+        assert found(moved, STAGES, ordered=False) == [1, 1, 1]
+
+
+def test_groups_are_those_of_the_first_event_whatever_comes_later():
+    log = log_of((1, SIGNED, None), (2, ENROLLED, "x"), (3, COMPLETED, "x"),
+                 (0, "watched_preview", "x"))
+    log["user_country"] = ["IN", "IN", "IN", "US"]
+    assert found(log, STAGES, ("user_country",)) == {("US",): [1, 1, 1]}
+
+
+def test_a_course_that_was_not_recorded_goes_nowhere():
+    log = log_of((0, SIGNED, None), (1, ENROLLED, None), (2, COMPLETED, None))
+    assert found(log, STAGES) == [1, 0, 0]
+    assert found(pd.concat([log, log_of((3, COMPLETED, "x"))]), STAGES) == [1, 0, 0]
+
+
+def slow_waits(log, first, second):
+    """Units, when they began and when they went on, by loops."""
+    out = set()
+    course = first != SIGNED
+    rows = log.dropna(subset=["course_id"]) if course else log
+    for key, events in rows.groupby(["user_id", "course_id"] if course else ["user_id"]):
+        start = events.event_timestamp[events.event_type == first].min()
+        if pd.isna(start):
+            continue
+        later = events[(events.event_type == second) & (events.event_timestamp >= start)]
+        if second != SIGNED:
+            later = later.dropna(subset=["course_id"])
+        end = later.event_timestamp.min()
+        out.add((*key, start, None if pd.isna(end) else end))
+    return out
+
+
+@pytest.mark.parametrize(("first", "second"), [(SIGNED, ENROLLED), (ENROLLED, COMPLETED)])
+@pytest.mark.parametrize("seed", range(2))
+def test_waits_and_who_was_followed_are_those_of_the_loops(seed, first, second):
+    log = random_events(seed)
+    slow = slow_waits(log, first, second)
+    rows = waits(event_table(log), first, second).to_pandas()
+    fast = {(*r[:-2], r[-2], None if pd.isna(r[-1]) else r[-1])
+            for r in rows.itertuples(index=False)}
+    assert fast == slow and len(rows) == len(slow)
+
+    day, last = pd.Timedelta(days=1), log.event_timestamp.max()
+    by = "course_id" if first == ENROLLED else SOURCE
+    counts = reached_within(event_table(log), first, second, (0, 5, 30), (by,))
+    for days, part in counts.groupby(level="within"):
+        followed = [unit for unit in slow if last - unit[-2] >= days * day]
+        taken = [unit[-1] - unit[-2] for unit in followed if unit[-1] is not None]
+        taken = [wait for wait in taken if wait <= days * day]
+        assert part.followed.sum() == len(followed)
+        assert part.reached.sum() == len(taken)
+        assert part.total_days.sum() == pytest.approx(sum(wait / day for wait in taken))
+
+
+def test_steps_by_their_definition():
+    found = steps(pd.Series({"a": 400, "b": 100, "c": 40}))
+    assert found.lost.tolist() == [0, 300, 60]
+    assert found.of_previous.tolist() == [1, 0.25, 0.4]
+    low, high = proportion_confint(40, 400, method="wilson")
+    assert (found.of_first_low["c"], found.of_first_high["c"]) == pytest.approx((low, high))
+    # One point more of 400 is 4 users at "b", of whom 40% go on; one point of 100 is 1 at "c".
+    assert found.one_point.tolist()[1:] == [4, 1]
+    assert found.one_point_last.tolist()[1:] == pytest.approx([1.6, 1])
+    nobody = steps(pd.Series({"a": 0, "b": 0}))
+    assert nobody.of_first.isna().all() and nobody.lost.sum() == 0
+
+
+def counts_of(rows):
+    """Counts by country and source, from (country, source, three stages)."""
+    frame = pd.DataFrame(rows, columns=[COUNTRY, SOURCE, *STAGES])
+    return frame.set_index([COUNTRY, SOURCE]).sort_index()
+
+
+def chances(enrol, complete, sizes, rng=None):
+    """Counts by country and source with chances that depend on both; expected ones without rng."""
+    rows = []
+    for (country, source), n in sizes.items():
+        p, q = enrol(country, source), complete(country, source)
+        if rng is None:
+            rows.append((country, source, n, round(n * p), round(n * p * q)))
+        else:
+            enrolled = rng.binomial(n, p)
+            rows.append((country, source, n, enrolled, rng.binomial(enrolled, q)))
+    return counts_of(rows)
+
+
+COUNTRIES, SOURCES = ("AA", "BB", "CC", "DD"), ("ads", "blog", "mail")
+SIZES = {(c, s): 600 for c in COUNTRIES for s in SOURCES}
+
+
+def test_rates_against_scipy_and_statsmodels(mooc_study):
+    rates = mooc_study.funnel.rates.xs(SOURCE)
+    counts = mooc_study.funnel.by_source.drop("(not given)")
+    p_values = []
+    for (group, step), row in rates.iterrows():
+        if group == "(not given)":
+            assert np.isnan(row.p_value) and row.side == ""
+            continue
+        start, end = funnels.STEPS[step]
+        mine = counts.loc[group].to_numpy()[[start, end]]
+        rest = counts.drop(group).sum().to_numpy()[[start, end]]
+        table = np.array([[m[1], m[0] - m[1]] for m in (mine, rest)])
+        assert row.p_value == pytest.approx(
+            stats.chi2_contingency(table, correction=False).pvalue, rel=1e-9)
+        assert row.difference == pytest.approx(mine[1] / mine[0] - rest[1] / rest[0])
+        assert row.difference_low < row.difference < row.difference_high
+        limits = proportion_confint(*mine[::-1], method="wilson")
+        assert (row.low, row.high) == pytest.approx(limits)
+        p_values.append(row.p_value)
+    known = rates.p_adjusted.dropna()
+    np.testing.assert_allclose(known, multipletests(p_values, method="holm")[1], rtol=1e-9)
+    for step, (start, end) in funnels.STEPS.items():
+        table = np.array([counts.iloc[:, end], counts.iloc[:, start] - counts.iloc[:, end]])
+        test = stats.chi2_contingency(table, correction=False)
+        row = mooc_study.funnel.homogeneity.loc[(SOURCE, step)]
+        assert (row.statistic, row.df) == pytest.approx((test.statistic, test.dof))
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return generator.generate()[1]
+
+
+def test_planted_rates_by_source_lie_within_their_intervals(mooc_study, truth):
+    """The planted chances of the users that there are, to enrol in the end."""
+    known = truth["funnel"]
+    known = known.groupby("source").apply(
+        lambda g: np.average(g.enrol_probability, weights=g.users), include_groups=False)
+    rows = mooc_study.funnel.waits.xs(90, level="within")
+    inside = [rows.low[s] <= known[s] <= rows.high[s] for s in known.index]
+    assert sum(inside) >= len(inside) - 1
+
+
+def test_adjusted_shares_are_those_with_everybody_s_countries(mooc_study):
+    """What the generator would give if each source had everybody's mix of countries."""
+    planted = generator.enrol_probability()
+    users = mooc_study.funnel.by_country[SIGNED].drop("(not given)")
+    truth = (planted[users.index] * users).sum(axis=1) / users.sum()
+    adjusted = mooc_study.funnel.adjusted.loc["enrolled"]
+    assert (truth - adjusted.adjusted).abs().max() < 0.02
+    z = (adjusted.adjusted - truth) / ((adjusted.high - adjusted.low) / 3.92)
+    assert z.abs().max() < 2.5
+
+
+def test_confounding_by_country_is_taken_away():
+    """Sources that differ only by the countries of their users do not differ once adjusted."""
+    chance = {"AA": 0.2, "BB": 0.4, "CC": 0.6, "DD": 0.8}
+    sizes = {(c, s): 200 + 800 * ((i + j) % 3) for i, c in enumerate(COUNTRIES)
+             for j, s in enumerate(SOURCES)}
+    both = chances(lambda c, s: chance[c], lambda c, s: 0.5, sizes)
+    _shares, adjustment = funnels._adjusted(both, None)
+    row = adjustment.loc["enrolled"]
+    assert row.crude_range > 0.03 > 0.002 > row.adjusted_range
+    assert row.p_value > 0.99
+    # Without another country to compare with there is nothing to adjust for.
+    assert funnels._adjusted(both.loc[["AA"]], None) == (None, None)
+
+
+def test_planted_pair_of_source_and_country_is_found(mooc_study):
+    together, tests = mooc_study.funnel.together, mooc_study.funnel.interaction
+    row = together.loc[("enrolled", "Social Media", "IN")]
+    assert row.found and row.p_adjusted < 1e-6
+    # Planted: 1.35 times as many as source and country on their own would give.
+    p = generator.ENROL_SOURCE["Social Media"] * generator.ENROL_REGION["South Asia"]
+    planted = (1.35 * p / (1 - 1.35 * p)) / (p / (1 - p))
+    assert row.odds_low < planted < row.odds_high
+    # Nothing else was planted in large countries that is as strong; no other pair is named.
+    assert tests.found.to_dict() == {"enrolled": 1, "completed": 0}
+
+
+def test_pairs_are_seldom_found_where_none_is_planted():
+    """Of 40 platforms whose odds of source and country multiply, 5% may name a pair."""
+    rng = np.random.default_rng(7)
+    by_country = dict(zip(COUNTRIES, (-0.5, 0.0, 0.4, 1.0), strict=True))
+    by_source = dict(zip(SOURCES, (-0.6, 0.0, 0.7), strict=True))
+
+    def chance(country, source):
+        return 1 / (1 + np.exp(-by_country[country] - by_source[source]))
+
+    named = 0
+    for _ in range(40):
+        tests, _together = funnels._interaction(chances(chance, chance, SIZES, rng))
+        named += tests.found.sum() > 0
+    assert named <= stats.binom.isf(0.001, 40, 0.05)
+
+
+def test_one_odd_pair_does_not_make_others_odd():
+    def chance(country, source):
+        return 0.75 if (country, source) == ("AA", "ads") else 0.45
+
+    both = chances(chance, lambda c, s: 0.5, SIZES)
+    tests, together = funnels._interaction(both)
+    assert tests.found.to_dict() == {"enrolled": 1, "completed": 0}
+    row = together[together.found].iloc[0]
+    assert row.name == ("enrolled", "ads", "AA")
+    assert row.without == pytest.approx(0.45, abs=0.001)
+    assert row.odds == pytest.approx((0.75 / 0.25) / (0.45 / 0.55), rel=0.01)
+    assert tests.p_value["enrolled"] < 0.001 < 0.9 < tests.p_left["enrolled"]
+
+
+def test_courses_are_compared_at_equal_follow_up(mooc_study, truth):
+    f = mooc_study.funnel
+    assert f.course_window == 180
+    rows, sigma = truth["enrolments"], generator.DURATION_SIGMA
+    by_then = rows.probability * stats.norm.cdf(np.log(180 / rows.median_days) / sigma)
+    known = by_then[rows.days_left >= 180].groupby(rows.course_id).mean()
+    known = known[f.courses.index]
+    inside = (f.courses.fair_low <= known) & (known <= f.courses.fair_high)
+    # Completions with a wrong clock or of deleted accounts are missing, 3 in 1,000.
+    assert inside.mean() >= 0.88
+    # The naive share misses the truth of courses that take long.
+    ever = rows.groupby("course_id").probability.mean()[f.courses.index]
+    naive = (f.courses.low <= ever) & (ever <= f.courses.high)
+    assert naive.mean() < 0.7
+    pooled = f.followed.xs(180, level="within")
+    assert f.courses.followed.sum() == pooled.followed.sum()
+
+
+def test_numbers_of_groups_do_not_depend_on_rows_or_names():
+    both = chances(lambda c, s: 0.3 + 0.1 * len(s), lambda c, s: 0.5, SIZES)
+    turned = both[::-1].rename(index={"ads": "zzz", "AA": "ZZ"})
+    one, other = (funnels._rates(b, SOURCE).loc[SOURCE] for b in (both, turned))
+    pd.testing.assert_frame_equal(
+        one.rename(index={"ads": "zzz"}).sort_index(), other.sort_index())
+
+
+def test_small_groups_stand_together():
+    sizes = {(c, s): 600 for c in ("AA", "BB") for s in SOURCES} | {
+        (f"X{i}", "ads"): 20 for i in range(9)} | {("(not given)", "mail"): 900}
+    both = chances(lambda c, s: 0.5, lambda c, s: 0.5, sizes)
+    rates = funnels._rates(both, COUNTRY).loc[COUNTRY]
+    assert set(rates.index.get_level_values("group")) == {"AA", "BB", "(others)", "(not given)"}
+    assert rates.users["(others)", "enrolled"] == 180
+    for group in ("(others)", "(not given)"):
+        assert rates.loc[group].p_value.isna().all()

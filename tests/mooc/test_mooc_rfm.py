@@ -1,4 +1,4 @@
-"""RFM: scores against NumPy's percentiles, migration against both dates scored apart."""
+"""RFM: values order by order, scores against NumPy's percentiles."""
 
 from __future__ import annotations
 
@@ -98,24 +98,8 @@ def test_ties_share_a_score_and_scores_keep_the_order(values):
             assert (scored.frequency < above.min()).mean() >= score / 5 - 1 / len(scored)
 
 
-def test_migration_is_two_scorings_side_by_side():
-    orders = random_frames(3)["orders"]
-    before, after = dt.date(2024, 3, 1), AS_OF
-    then, now = (loop_scores(loop_values(orders, date)) for date in (before, after))
-    counts = {}
-    for user, score in now.items():
-        key = (*then.get(user, (0, 0, 0)), *score)
-        counts[key] = counts.get(key, 0) + 1
-    frame = rfm.migration(ibis.memtable(orders), before, after)
-    assert frame.users.to_dict() == counts
-
-
 def test_dates_without_customers_are_refused():
     orders = ibis.memtable(random_frames(3)["orders"])
     early = dt.date(2020, 1, 1)
     with pytest.raises(ValueError, match="2020-01-01"):
         rfm.rfm(rfm.from_orders(orders, early), early)
-    with pytest.raises(ValueError, match="2020-01-01"):
-        rfm.migration(orders, early, AS_OF)
-    with pytest.raises(ValueError, match="before"):
-        rfm.migration(orders, AS_OF, AS_OF)

@@ -64,7 +64,7 @@ def test_completions_are_as_many_as_planted(planted, study):
 
 def test_planted_pairs_stand_out_among_orders(planted, study):
     truth = planted[1]
-    found = study.baskets["order"]
+    found = study.rules.pairs.baskets
     items = found.items.baskets
     pairs = found.pairs.baskets
     first, second = (items.reindex(pairs.index.get_level_values(i)).to_numpy() for i in (0, 1))
@@ -79,7 +79,7 @@ def test_planted_pairs_stand_out_among_orders(planted, study):
 
 def test_ladders_lead_up(planted, study):
     """The dearer course of a ladder follows the cheaper one more often than other firsts."""
-    found, ladders = study.sequences, planted[1]["ladders"]
+    found, ladders = study.rules.sequences, planted[1]["ladders"]
     missed = []
     for lower, upper, _ in ladders.itertuples(index=False):
         assert found.pairs.price_ratio[(lower, upper)] > 1
@@ -97,7 +97,7 @@ def test_repeat_purchases_fit_the_planted_rate(planted, study):
     parameters = planted[1]["bgnbd"]
     r, alpha, a, b = (parameters[name] for name in ("r", "alpha", "a", "b"))
     rng = np.random.default_rng(1)
-    counts = study.transactions["all"].histories.reset_index()
+    counts = study.value.transactions["all"].histories.reset_index()
     weeks = np.repeat(counts.age / 7, counts.customers)
     draws = []
     for _ in range(5):
@@ -113,22 +113,22 @@ def test_repeat_purchases_fit_the_planted_rate(planted, study):
 def test_parts_agree_with_each_other(planted, study):
     frames = planted[0]
     revenue = frames["orders"].amount.sum()
-    for frame in (study.products, study.categories, study.channels, study.channels_by_month,
-                  study.referrals, study.countries):  # fmt: skip
+    for frame in (study.products.by_course, study.products.by_category, study.channels.sold, study.channels.monthly,
+                  study.channels.referrals, study.geography.countries):  # fmt: skip
         assert frame.revenue.sum() == pytest.approx(revenue)
         assert frame.units.sum() == len(frames["orders"])
-    values = study.transactions["all"]
-    assert values.customers == study.sequences.customers == study.rfm["orders"].users
+    values = study.value.transactions["all"]
+    assert values.customers == study.rules.sequences.customers == study.segments.rfm["orders"].users
     assert values.daily["first"].sum() == values.customers
     assert values.daily["repeat"].sum() == (
         values.histories.customers * values.histories.index.get_level_values("frequency")
     ).sum()
-    held = study.transactions["calibration"]
+    held = study.value.transactions["calibration"]
     rows = values.daily[values.daily.index > held.split]
     early = held.histories.holdout_transactions.sum()
     assert 0 < early <= rows["repeat"].sum()
     assert study.funnel.by_country.sum().equals(study.funnel.by_source.sum())
-    assert study.migration.users.sum() == values.customers
+    assert study.segments.migration.customers.sum() == values.customers
     assert study.cohorts.active_users.xs(0, level="months").sum() == len(frames["users"])
 
 
@@ -183,14 +183,14 @@ def test_results_are_named_by_their_groups(small, printed):
     assert printed["scope.users"] == 300
     stage = "funnel.by_country_and_source.us.ads.enrolled_in_course"
     assert printed[stage] <= printed["funnel.by_country.us.enrolled_in_course"]
-    assert printed["products.c9.units"] == 0
-    assert printed["categories.law.courses"] == 1
-    assert "rfm.orders.cells.5.5.5.users" in printed
+    assert printed["products.by_course.c9.units"] == 0
+    assert printed["products.by_category.law.courses"] == 1
+    assert "segments.rfm.orders.cells.5.5.5.users" in printed
     assert not any(f".{name}." in key for name in mooc.MATERIAL for key in printed)
     # Names that differ in signs only are told apart.
     counts = small["users"].user_occupation.value_counts()
     for group, job in (("c_developer", "C# Developer"), ("c_developer_2", "C++ Developer")):
-        assert printed[f"audience.user_occupation.{group}.total_revenue.n"] == counts[job]
+        assert printed[f"audience.metrics.user_occupation.{group}.total_revenue.n"] == counts[job]
     assert all(not isinstance(v, float) or math.isfinite(v) for v in printed.values())
 
 
@@ -206,6 +206,6 @@ def test_few_weeks_of_orders_have_no_migration(small):
         days=5
     )
     study = mooc.analyse(as_tables(small | {"orders": small["orders"][early]}))
-    assert study.migration is None
-    assert study.transactions["all"].customers == early.groupby(
+    assert study.segments.migration is None
+    assert study.value.transactions["all"].customers == early.groupby(
         small["orders"].user_id).any().sum()

@@ -38,9 +38,10 @@ def expected(customers, group=lambda user: ()):
     cells, values = {}, {}
     for user, (x, t_x, age, value, held, held_value) in customers.items():
         key = (*group(user), x, t_x, age)
-        row = cells.get(key, (0, 0.0, 0, 0.0))
+        row = cells.get(key, (0, 0.0, 0, 0.0, 0, 0.0))
         cells[key] = tuple(
-            a + b for a, b in zip(row, (1, value, held, held_value), strict=True)
+            a + b for a, b in zip(
+                row, (1, value, held, held_value, held**2, held_value**2), strict=True)
         )
         if x and value > 0.005:
             step = math.floor(math.log(value / x * (1 + 1e-9)) * 200)
@@ -100,7 +101,7 @@ def test_several_orders_a_day_are_one_transaction():
          "amount": [1.0, 2.0, 4.0, 8.0]}
     )  # fmt: skip
     found = transactions(ibis.memtable(orders), dt.date(2024, 2, 10))
-    assert found.histories.reset_index().iloc[0].tolist() == [2, 2, 9, 1, 12.0, 0, 0.0]
+    assert found.histories.reset_index().iloc[0].tolist() == [2, 2, 9, 1, 12.0, 0, 0.0, 0, 0.0]
 
 
 def test_impossible_periods_are_refused():

@@ -17,6 +17,7 @@ from analysis.stats.moments import Moments
 
 ORACLE = Path(__file__).parent / "oracle"
 REFERENCE = json.loads((ORACLE / "survival.json").read_text())
+CLUSTERED = json.loads((ORACLE / "clustered_survival.json").read_text())
 SHARES = (0.1, 0.25, 0.5, 0.8)
 Z = stats.norm.isf(0.025)
 
@@ -29,13 +30,15 @@ def close(found, expected, **limits):
     np.testing.assert_allclose(found, expected, **({"rtol": 1e-10, "atol": 1e-13} | limits))
 
 
-def test_r_still_gives_the_committed_values(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "committed"), [("survival", REFERENCE), ("clustered_survival", CLUSTERED)])
+def test_r_still_gives_the_committed_values(tmp_path, name, committed):
     if shutil.which("Rscript") is None or subprocess.run(
         ["Rscript", "--vanilla", "-e", "library(survival)"], capture_output=True
     ).returncode:
         pytest.skip("R's package survival is missing (Debian: r-cran-survival)")
-    out = tmp_path / "survival.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "survival.R", out], check=True,
+    out = tmp_path / "values.json"
+    subprocess.run(["Rscript", "--vanilla", ORACLE / f"{name}.R", out], check=True,
                    capture_output=True)
     fresh = json.loads(out.read_text())
 
@@ -47,7 +50,7 @@ def test_r_still_gives_the_committed_values(tmp_path):
         else:
             close(a, b, rtol=1e-7)
 
-    same(fresh, REFERENCE)
+    same(fresh, committed)
 
 
 @pytest.mark.parametrize("group", list(REFERENCE["curves"]))
@@ -99,6 +102,73 @@ def test_a_group_that_left_before_the_first_event_does_not_count():
     assert with_it.df == 2  # at risk at the events of day 0
 
 
+def rows_of(*groups):
+    """User, time and status of R's clustered rows, of some groups."""
+    r = {name: np.array(CLUSTERED[name]) for name in ("user", "group", "time", "status")}
+    here = np.isin(r["group"], groups)
+    return r["user"][here], r["time"][here], r["status"][here] == 1
+
+
+def by_day(time, event):
+    return time, event.astype(int), (~event).astype(int)
+
+
+def summed_by_cluster(curve, influence, user, time, event):
+    """Squares of the sums over each user's subjects."""
+    place = np.searchsorted(curve.time, time)
+    each = np.where(event, influence[0][place], influence[1][place])
+    return (np.bincount(user, each) ** 2).sum()
+
+
+def test_clustered_errors_equal_r():
+    user, time, event = rows_of(*range(1, 7))
+    curve = survival.kaplan_meier(*by_day(time, event))
+    for at, error, naive in zip(
+        CLUSTERED["at"], CLUSTERED["error"], CLUSTERED["naive_error"], strict=True
+    ):
+        influence = curve.survival_influence(at)
+        close(math.sqrt(summed_by_cluster(curve, influence, user, time, event)), error)
+        close(curve.error_at(at), naive)
+    influence = curve.mean_influence(CLUSTERED["until"])
+    close(math.sqrt(summed_by_cluster(curve, influence, user, time, event)),
+          CLUSTERED["mean_error"])
+
+
+@pytest.mark.parametrize(("name", "groups"), [("pair", (1, 6)), ("other_pair", (2, 3))])
+def test_robust_log_rank_equals_the_robust_score_test_of_r(name, groups):
+    parts = [rows_of(group) for group in groups]
+    counts = [by_day(*part[1:]) for part in parts]
+    test = survival.log_rank(dict(zip("ab", counts, strict=True)))
+    close(test.statistic, CLUSTERED[name]["plain"])
+    close(test.groups["expected"], CLUSTERED[name]["expected"])
+    scores = survival.log_rank_scores(*counts)
+    excess, variance = 0.0, 0.0
+    for group, (user, time, event) in zip("ab", parts, strict=True):
+        mine = scores[scores["group"] == group]
+        place = np.searchsorted(mine["time"], time)
+        each = np.where(event, mine["event"].to_numpy()[place], mine["censored"].to_numpy()[place])
+        excess += each.sum()
+        variance += (np.bincount(user, each) ** 2).sum()
+    close(excess, test.groups["observed"][0] - test.groups["expected"][0])
+    close(excess**2 / variance, CLUSTERED[name]["robust"], rtol=1e-9)
+
+
+def test_six_groups_and_their_medians_equal_r():
+    parts = {f"g{group}": by_day(*rows_of(group)[1:]) for group in range(1, 7)}
+    test, r = survival.log_rank(parts), CLUSTERED["six"]
+    close([test.statistic, test.df, test.p_value], [r["statistic"], r["df"], r["p"]])
+    close(test.groups["observed"], r["observed"])
+    close(test.groups["expected"], r["expected"])
+    for name, counted in parts.items():
+        curve, r = survival.kaplan_meier(*counted), CLUSTERED["medians"][name]
+        for share, value, low, high in zip(
+            (0.25, 0.5), r["value"], r["low"], r["high"], strict=True
+        ):
+            found = curve.quantile(share)
+            expected = [math.inf if math.isnan(x) else x for x in (value, low, high)]
+            assert [found.estimate, found.low, found.high] == expected
+
+
 tables = st.lists(
     st.tuples(st.integers(0, 12), st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12
 ).filter(lambda rows: sum(d + c for _, d, c in rows) > 0)
@@ -138,6 +208,69 @@ def test_order_of_rows_splits_and_units_do_not_matter(rows, seed, unit):
     scaled = survival.kaplan_meier(unit * np.array(t), d, c)
     np.testing.assert_array_equal(scaled.survival, whole.survival)
     assert scaled.quantile(0.3).estimate == unit * whole.quantile(0.3).estimate
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=tables, at=st.integers(0, 12))
+def test_influences_sum_to_nothing_and_their_squares_to_greenwood(rows, at):
+    """Each the derivative by a subject's weight: seen by making one kind of subject heavier."""
+    curve = survival.kaplan_meier(*zip(*rows, strict=True))
+    until = at + 1
+    if until > curve.time[-1]:
+        return
+    mean = curve.restricted_mean(until)
+    for (event, censored), error in (
+        (curve.survival_influence(at), curve.error_at(at)),
+        (curve.mean_influence(until), (mean.high - mean.estimate) / Z),
+    ):
+        close(curve.events @ event + curve.censored @ censored, 0, atol=1e-12)
+        squares = curve.events @ event**2 + curve.censored @ censored**2
+        close(math.sqrt(squares), 0 if math.isnan(error) else error, atol=1e-9)
+    weight, place = 10**6, int(np.flatnonzero(curve.events + curve.censored)[0])
+    d, c = weight * curve.events, weight * curve.censored
+    heavier = c + (np.arange(len(c)) == place)
+    moved = survival.kaplan_meier(curve.time, d, heavier)
+    for before, after, influence in (
+        (curve.survival_at(at), moved.survival_at(at), curve.survival_influence(at)),
+        (mean, moved.restricted_mean(until), curve.mean_influence(until)),
+    ):
+        close((after.estimate - before.estimate) * weight, influence[1][place], rtol=1e-3,
+              atol=1e-4)
+
+
+def test_intervals_that_allow_for_clusters_cover_where_the_textbook_does_not():
+    """200 samples in which a user's five subjects have one hazard in common."""
+    rng = np.random.default_rng(4)
+    truth = 1 / (1 + 0.8)  # of a gamma(1) frailty at 8 of a mean of 10
+    covered = np.zeros(2)
+    user = np.repeat(np.arange(60), 5)
+    for _ in range(200):
+        hazard = rng.gamma(1, 0.1, 60)[user]
+        t, c = rng.exponential(1 / hazard), rng.uniform(0, 30, user.size)
+        time, event = np.minimum(t, c), t <= c
+        curve = survival.kaplan_meier(*by_day(time, event))
+        squares = summed_by_cluster(curve, curve.survival_influence(8), user, time, event)
+        wide = curve.widened(math.sqrt(squares) / curve.error_at(8))
+        covered += [wide.survival_at(8).contains(truth), curve.survival_at(8).contains(truth)]
+    assert abs(covered[0] / 200 - 0.95) < 3.5 * math.sqrt(0.05 * 0.95 / 200), covered
+    assert covered[1] / 200 < 0.88
+
+
+def test_widened_limits_are_those_of_the_larger_error():
+    curve = survival.kaplan_meier(*counts("a"))
+    wide = curve.widened(2)
+    close(wide.standard_error, 2 * curve.standard_error)
+    inside = (curve.survival > 0) & (curve.survival < 1)
+
+    def reach(c):
+        return np.log(-np.log(c.low[inside])) - np.log(-np.log(c.survival[inside]))
+
+    close(reach(wide), 2 * reach(curve))
+    np.testing.assert_array_equal(curve.widened(1).low, curve.low)
+    assert wide.quantile(0.25).estimate == curve.quantile(0.25).estimate
+    assert wide.quantile(0.25).high >= curve.quantile(0.25).high
+    with pytest.raises(ValueError, match="factor"):
+        curve.widened(0)
 
 
 def test_without_censoring_it_is_the_plain_share_and_the_plain_mean():

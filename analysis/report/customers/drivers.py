@@ -346,7 +346,7 @@ def odds_figure(s: Study) -> p9.ggplot | Prose:
             data=frame, inherit_aes=False, color=figures.BLUE)
         + p9.geom_point(size=2)
         + p9.facet_grid("panel", scales="free_y", space="free_y")
-        + p9.scale_x_log10(breaks=[2.0**k for k in range(-6, 7)],
+        + figures.log_x(breaks=[2.0**k for k in range(-6, 7)],
                            labels=[f"1/{2**-k}" if k < 0 else str(2**k) for k in range(-6, 7)])
         + figures.colours(KINDS)
         + p9.scale_shape_manual(dict(zip(KINDS, ("o", "x"), strict=True)))

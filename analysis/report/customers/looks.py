@@ -75,7 +75,7 @@ def p_figure(s: Study) -> p9.ggplot | Prose:
         + p9.geom_hline(yintercept=ALPHA, color=figures.VERMILION, linetype="dashed")
         + p9.geom_line(color=figures.BLUE)
         + p9.geom_point(data=crossed, color=figures.VERMILION, size=1.4)
-        + p9.scale_y_log10(breaks=breaks, labels=lambda values: [f"{value:g}" for value in values])
+        + figures.log_y(breaks=breaks, labels=lambda values: [f"{value:g}" for value in values])
         + p9.scale_x_datetime(date_labels="%-d %b", breaks=_dates(s.looks))
         + p9.labs(x="", y="p-value of the day (log scale)")
         + figures.theme(height=2.8)

@@ -1,0 +1,206 @@
+"""Customer value: sums of what the models expect customer by customer; the planted truth."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from mooc_logs import or_missing, random_frames
+from scipy import stats
+
+from analysis.mooc import value as study
+from analysis.mooc.transactions import customers
+from analysis.simulate import mooc as generator
+
+AHEAD = study.HORIZON / study.WEEK
+
+
+def of(frames, end):
+    orders, users = ibis.memtable(frames["orders"]), ibis.memtable(frames["users"])
+    return study.value(orders, users, frames["orders"].order_timestamp.min().date(), end)
+
+
+@pytest.fixture(scope="module")
+def valued(mooc_tables, mooc_study):
+    """The shipped customers one by one, with what the models expect of them."""
+    v = mooc_study.value
+    orders, users = mooc_tables.table("orders"), mooc_tables.table("users")
+    frame = customers(orders, dt.date.fromisoformat(mooc_study.scope.as_of)).to_pandas()
+    model = v.purchases.fitted
+    history = frame.frequency, frame.recency / 7, frame.age / 7
+    frame["alive"] = model.alive(*history)
+    frame["purchases"] = model.expected(AHEAD, *history)
+    frame["worth"] = frame.purchases * v.spending.expected(frame.frequency, frame.value)
+    channel = users.select("user_id", "referral_channel").to_pandas().set_index("user_id")
+    frame["channel"] = frame.user_id.map(channel.referral_channel).map(or_missing)
+    # A tenth ends where its least expectation does, to the width of a step.
+    steps = np.floor(np.log(frame.worth * (1 + 1e-9)) * study.STEPS_A_LOG_UNIT)
+    ends = np.round(np.log(v.forecast.tenths["least"].to_numpy()) * study.STEPS_A_LOG_UNIT)
+    frame["tenth"] = 1 + (steps.to_numpy()[:, None] < ends[:-1]).sum(axis=1)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def truth(valued):
+    """What the generator knows of them."""
+    hidden = generator.generate()[1]["customers"].set_index("user_id")
+    return hidden.loc[valued.user_id].reset_index(drop=True)
+
+
+def test_groups_are_sums_over_customers(mooc_study, valued):
+    f = mooc_study.value.forecast
+    for name, frame in (("tenth", f.tenths), ("channel", f.by_channel)):
+        means = valued.groupby(name)[["spent", "alive", "purchases", "worth"]].mean()
+        assert (valued[name].value_counts()[frame.index] == frame.customers).all()
+        found = frame[["spent", "alive", "purchases", "value"]]
+        np.testing.assert_allclose(found, means.loc[frame.index], rtol=1e-9)
+    assert f.value.estimate == pytest.approx(valued.worth.mean(), rel=1e-9)
+    assert f.total.estimate == pytest.approx(valued.worth.sum(), rel=1e-9)
+    assert f.alive == pytest.approx(valued.alive.sum(), rel=1e-9)
+    assert f.tenths["share"].sum() == pytest.approx(1)
+    recent = valued[valued.age - valued.recency < 91]
+    assert f.by_period.loc[91, "customers"] == len(recent)
+    assert f.by_period.loc[91, "value"] == pytest.approx(recent.worth.mean(), rel=1e-9)
+    start = pd.Timestamp(mooc_study.scope.as_of) - pd.to_timedelta(valued.age, "D")
+    quarters = valued.worth.groupby(start.dt.to_period("Q").astype(str)).mean()
+    np.testing.assert_allclose(f.by_start["value"], quarters.loc[f.by_start.index], rtol=1e-9)
+    # Tenths are tenths, but for customers of equal expectation.
+    assert f.tenths.customers.between(0.09 * len(valued), 0.11 * len(valued)).all()
+
+
+def test_true_expected_value_lies_in_the_intervals(mooc_study, valued, truth):
+    """Of tenths of expected value: the mean of what customers are truly expected to bring."""
+    f = mooc_study.value.forecast
+    true = truth.expected_value.groupby(valued.tenth).mean()
+    inside = f.tenths["value"].index[(f.tenths.low <= true) & (true <= f.tenths.high)]
+    assert len(inside) >= 9
+    # And the intervals are no wider than they need be.
+    assert (f.tenths.high / f.tenths.low).max() < 1.5
+    assert f.value.contains(truth.expected_value.mean())
+    share = truth.expected_value[valued.tenth == 1].sum() / truth.expected_value.sum()
+    assert f.top_share.contains(share)
+    true = truth.expected_value.groupby(valued.channel).mean()[f.by_channel.index]
+    assert ((f.by_channel.low <= true) & (true <= f.by_channel.high)).all()
+    # No channel brings better customers: nothing is planted.
+    assert f.channel_test.p_value > 0.05
+
+
+def test_planted_parameters_lie_in_their_intervals(mooc_study):
+    found = mooc_study.value.parameters
+    for name, planted in (generator.BGNBD | generator.GAMMA_GAMMA).items():
+        assert found.low[name] <= planted <= found.high[name], name
+    assert mooc_study.value.independence.contains(0.0)
+    planted = mooc_study.value.purchases.fitted.at(np.log(list(generator.BGNBD.values())))
+    mean = generator.GAMMA_GAMMA["p"] * generator.GAMMA_GAMMA["gamma"] / (
+        generator.GAMMA_GAMMA["q"] - 1)
+    new = mean * (1 + planted.expected_of_new(AHEAD))
+    assert mooc_study.value.forecast.new.contains(new)
+
+
+def test_customers_still_there_are_told(valued, truth):
+    """The probability of being there agrees with who is, over groups of like probability."""
+    again = valued.frequency > 0
+    group = pd.qcut(valued.alive[again], 8)
+    expected = valued.alive[again].groupby(group, observed=True).agg(["mean", "size"])
+    actual = truth.active[again].groupby(group, observed=True).mean()
+    error = np.sqrt(expected["mean"] * (1 - expected["mean"]) / expected["size"])
+    assert ((actual - expected["mean"]).abs() / error).max() < 3.5
+
+
+def test_the_formula_promises_too_much_of_these_customers(mooc_study, valued, truth):
+    recent = (valued.age - valued.recency) < 182
+    true = truth.expected_value[recent].mean()
+    found = mooc_study.value
+    row = found.forecast.by_period.loc[182]
+    assert row.low <= true <= row.high
+    assert found.formula.year_value[182] > 1.3 * true
+
+
+def test_holdout_is_predicted(mooc_study, valued):
+    """What came later lies in the interval of what was predicted, purchases and revenue."""
+    h = mooc_study.value.holdout
+    assert h.ratio.contains(1) and h.value_ratio.contains(1)
+    assert abs(h.naive / h.actual - 1) > 4 * abs(h.predicted / h.actual - 1)
+    groups = h.by_frequency
+    assert (groups.p_adjusted > 0.05).all()
+    assert (groups.customers * groups.actual).sum() == pytest.approx(h.actual)
+    assert (groups.customers * groups.predicted).sum() == pytest.approx(h.predicted)
+    split = dt.date.fromisoformat(h.split)
+    daily = mooc_study.value.transactions["all"].daily
+    assert h.tracking.actual.iloc[-1] == daily["repeat"].sum()
+    # Expected by a day: customers first seen before, each for as long as seen.
+    day = h.tracking.index[40]
+    firsts = daily["first"][daily.index <= day]
+    weeks = (pd.Timestamp(day) - pd.to_datetime(firsts.index)).days / 7
+    expected = firsts.to_numpy() @ h.fitted.expected_of_new(weeks)
+    assert h.tracking.expected[day] == pytest.approx(expected, rel=1e-9)
+    assert (dt.date.fromisoformat(h.end) - split).days == h.days
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_history_and_formula_are_those_of_the_loops(seed):
+    frames = random_frames(seed)
+    orders = frames["orders"]
+    end = orders.order_timestamp.max().date()
+    v = of(frames, end)
+    spent = orders.groupby("user_id").amount.sum()
+    assert v.history.revenue == pytest.approx(spent.sum())
+    assert v.history.per_customer.estimate == pytest.approx(spent.mean())
+    assert v.history.per_user.estimate == pytest.approx(spent.sum() / len(frames["users"]))
+    assert v.history.median == pytest.approx(spent.median(), rel=0.05)
+    by_day = orders.assign(day=orders.order_timestamp.dt.date).groupby(["user_id", "day"])
+    days = by_day.amount.sum()
+    assert v.history.purchases == len(days)
+    first = days.reset_index().sort_values("day").groupby("user_id").amount.first()
+    assert v.history.first_mean == pytest.approx(first.mean())
+    assert list(v.formula.index) == [30]
+    ago = np.array([(end - day).days for day in days.index.get_level_values("day")])
+    last = days[ago < 30]
+    users = days.index.get_level_values("user_id")
+    before = set(users[(ago >= 30) & (ago < 60)])
+    row = v.formula.loc[30]
+    lost = before - set(last.index.get_level_values("user_id"))
+    assert row.active == len(before)
+    assert row.churn == pytest.approx(len(lost) / len(before))
+    assert row.purchases == pytest.approx(
+        len(last) / last.index.get_level_values("user_id").nunique())
+    assert row.order_value == pytest.approx(last.mean())
+    assert row.value == pytest.approx(row.purchases * row.order_value / row.churn)
+    kept, months = 1.0, 0.0
+    for _ in range(12):  # a month after another, each with those who were not lost in it
+        months += kept
+        kept *= 1 - row.churn
+    rest = kept * (365 / 30 - 12)
+    year = row.purchases * row.order_value * (months + rest)
+    assert row.year_value == pytest.approx(year, rel=0.02)
+
+
+def test_another_currency_changes_money_alone(mooc_tables, mooc_study):
+    orders, users = mooc_tables.table("orders"), mooc_tables.table("users")
+    one = mooc_study.value
+    dear = study.value(
+        orders.mutate(amount=orders.amount * 100), users,
+        dt.date.fromisoformat(mooc_study.scope.first_order),
+        dt.date.fromisoformat(mooc_study.scope.as_of))
+    assert dear.purchases.fitted.r == pytest.approx(one.purchases.fitted.r, rel=1e-9)
+    # Steps of half a per cent lie elsewhere.
+    value = dear.forecast.value.estimate
+    assert value == pytest.approx(100 * one.forecast.value.estimate, rel=1e-3)
+    assert dear.forecast.top_share.estimate == pytest.approx(
+        one.forecast.top_share.estimate, rel=0.03)
+    assert dear.history.per_customer.estimate == pytest.approx(
+        100 * one.history.per_customer.estimate)
+
+
+def test_fit_of_repeat_purchases_is_chi_squared(mooc_study):
+    p = mooc_study.value.purchases
+    cells = p.repeats.cells
+    statistic = ((cells.observed - cells.expected) ** 2 / cells.expected).sum()
+    assert p.repeats.statistic == pytest.approx(statistic)
+    assert p.p_low == pytest.approx(stats.chi2.sf(statistic, len(cells) - 5))
+    assert p.p_low < p.repeats.p_value
+    counts = mooc_study.value.transactions["all"].histories.groupby("frequency").customers.sum()
+    assert cells.observed.tolist() == [*counts.loc[:6], counts.loc[7:].sum()]

@@ -1,0 +1,99 @@
+"""The chapter on the MOOC: what its source asks for, and every sentence on other people's tables."""
+
+from __future__ import annotations
+
+import copy
+from datetime import timedelta
+from pathlib import Path
+
+import every_sentence
+import pytest
+import small_tables
+
+CHAPTER = Path("chapters/mooc-segmentation.qmd")
+# What the source asks for, in its words.
+ASKED = (
+    "Customer Segmentation", "RFM", "Customer Lifetime Value", "Behavioral Segmentation",
+    "Demographic & Psychographic Segmentation", "Product Performance and Mix", "Laggards",
+    "Cross-Selling and Upselling", "Channel Performance Analysis", "Geographic Hot Spots",
+    "Funnel analysis", "Geographic Segmentation", "Source Analysis", "Time-to-Completion",
+)
+
+
+def test_all_that_the_source_asks_for_has_a_section():
+    assert tuple(every_sentence.techniques(CHAPTER)) == ASKED
+
+
+# Tables of other people, from small ones that fit. Each has what could break something.
+
+
+def tiny():
+    """Forty users in two days, with names that would be markup."""
+    tables = small_tables.good("mooc")
+    first, second, third = every_sentence.HOSTILE
+    for row in tables["users"]:
+        row |= {"user_occupation": first, "user_age_group": second, "referral_channel": third}
+    for row in tables["events"]:
+        row["referral_source"] = third
+    for row in tables["orders"]:
+        row["channel"] = second
+    for row in tables["courses"]:
+        row |= {"title": f"{first} {row['course_id']}", "category": third}
+    return tables
+
+
+def nothing_paid():
+    """Everything is free, nobody has completed anything, and nobody has taken a quiz."""
+    tables = small_tables.good("mooc")
+    tables["orders"] = [row | {"amount": 0} for row in tables["orders"]]
+    tables["courses"] = [row | {"price": 0} for row in tables["courses"]]
+    tables["users"] = [row | {"total_revenue": 0, "quiz_score_average": ""}
+                       for row in tables["users"]]
+    tables["events"] = [row for row in tables["events"]
+                        if row["event_type"] != "completed_course"]
+    return tables
+
+
+def nothing_known():
+    """No occupation, age, channel, country or source of anybody."""
+    tables = small_tables.good("mooc")
+    unknown = dict.fromkeys(
+        ("user_occupation", "user_age_group", "referral_channel", "user_country"), "")
+    tables["users"] = [row | unknown for row in tables["users"]]
+    tables["events"] = [row | {"user_country": "", "referral_source": ""}
+                        for row in tables["events"]]
+    tables["orders"] = [row | {"channel": ""} for row in tables["orders"]]
+    return tables
+
+
+def one_of_each():
+    """One user, one course, one order, one day."""
+    tables = small_tables.good("mooc")
+    one = tables["users"][2]["user_id"]
+    return {
+        "users": [row for row in tables["users"] if row["user_id"] == one],
+        "events": [row for row in tables["events"] if row["user_id"] == one],
+        "courses": [row for row in tables["courses"] if row["course_id"] == "c2"],
+        "orders": [tables["orders"][4] | {"user_id": one, "course_id": "c2"}],
+    }
+
+
+def three_years():
+    """The same customers buy every few weeks for three years, always at one price."""
+    tables = small_tables.good("mooc")
+    tables["orders"] = [
+        row | {"order_id": f"{row['order_id']}-{k}",
+               "order_timestamp": row["order_timestamp"] + k * timedelta(days=37 + i % 20)}
+        for k in range(25) for i, row in enumerate(tables["orders"]) if i % (k + 2)
+    ]
+    return tables
+
+
+WORLDS = (tiny, nothing_paid, nothing_known, one_of_each, three_years)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkeypatch):
+    small_tables.write(tmp_path, "mooc", copy.deepcopy(world()))
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+    assert not every_sentence.run(CHAPTER)["s"].shipped

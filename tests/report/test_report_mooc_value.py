@@ -1,0 +1,185 @@
+"""What the chapter says about customer value follows from the results, on any tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import ibis
+import numpy as np
+import pandas as pd
+import plotnine as p9
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "mooc"))
+from mooc_logs import START, random_frames
+
+from analysis.mooc import value
+from analysis.report import text
+from analysis.report.mooc import value as report
+from analysis.results import flatten
+from analysis.stats.intervals import Interval
+
+FUNCTIONS = {
+    name: function for name, function in inspect.getmembers(report, inspect.isfunction)
+    if function.__module__ == report.__name__ and not name.startswith("_")
+}
+KILOBYTES = 230
+
+
+def study(orders: pd.DataFrame, users: pd.DataFrame, end: dt.date | None = None):
+    first, last = (orders.order_timestamp.agg(name).date() for name in ("min", "max"))
+    types = {"user_id": "string", "order_id": "string", "course_id": "string",
+             "order_timestamp": "timestamp(6)", "amount": "float64", "channel": "string"}
+    return SimpleNamespace(value=value.value(
+        ibis.memtable(orders[list(types)], schema=types),
+        ibis.memtable(users[["user_id", "referral_channel"]],
+                      schema={"user_id": "string", "referral_channel": "string"}),
+        first, end or last))
+
+
+def said(s) -> dict[str, str]:
+    """All that the chapter says; figures as what they would be drawn from."""
+    found = {name: function(s) for name, function in FUNCTIONS.items()}
+    for name, shown in found.items():
+        if isinstance(shown, p9.ggplot):
+            assert name.endswith("_figure")
+            shown.draw()
+        else:
+            assert isinstance(shown, text.Prose), name
+            assert shown or name == "recommendation"
+            assert not re.search(r"\bnan\b|\binf\b|None|NaT", shown), (name, shown)
+    return {name: shown for name, shown in found.items() if isinstance(shown, str)}
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return random_frames(5, users=300)
+
+
+def one_day(orders):
+    return orders.assign(order_timestamp=START)
+
+
+def once(orders):
+    return orders.groupby("user_id", as_index=False).head(1)
+
+
+CASES = {
+    "a day": lambda o, u: (one_day(o), u),
+    "a week": lambda o, u: (o.assign(order_timestamp=START + pd.to_timedelta(
+        np.arange(len(o)) % 7, "D")), u),
+    "all free": lambda o, u: (o.assign(amount=0.0), u),
+    "one customer": lambda o, u: (o[o.user_id == o.user_id.iloc[0]], u),
+    "nobody again": lambda o, u: (once(o), u),
+    "one order": lambda o, u: (o.head(1), u),
+    "no channel": lambda o, u: (o, u.assign(referral_channel=None)),
+    "one channel": lambda o, u: (o, u.assign(referral_channel="ads")),
+    "one price": lambda o, u: (o.drop_duplicates("order_id").assign(amount=5.0), u),
+    "markup": lambda o, u: (o, u.assign(referral_channel=np.resize(
+        ["<b>=| `x`", "= @fig-a", "# 2.0 [now](x)"], len(u)))),
+    "six months": lambda o, u: (o.assign(order_timestamp=START + (
+        o.order_timestamp - START) * 1.5), u),
+    "unknown users": lambda o, u: (o, u.head(1)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_any_tables_are_told(case, frames):
+    s = study(*CASES[case](frames["orders"], frames["users"]))
+    found = said(s)
+    numbers = flatten(s.value, without=("histories", "values", "daily"))
+    assert not any(isinstance(n, float) and not np.isfinite(n) for n in numbers.values())
+    v = s.value
+    if v.purchases is None:
+        assert v.no_purchases in found["how_often"] and v.no_purchases in found["forecast"]
+        assert isinstance(report.matrix_figure(s), str)
+    if v.forecast is None:
+        assert found["recommendation"] == ""
+    if case in ("nobody again", "a day", "one order"):
+        assert v.purchases is None
+    if case == "all free":
+        assert "nobody has paid" in found["history"] and v.history.revenue == 0
+    if case == "markup":
+        assert "<b>" not in found["channels_table"] and "[now](" not in found["channels_table"]
+
+
+def test_orders_end_long_before_the_events(frames):
+    """The holdout is then silent, and nobody is said to have come back."""
+    last = frames["orders"].order_timestamp.max().date()
+    s = study(frames["orders"], frames["users"], last + dt.timedelta(days=700))
+    assert s.value.holdout is None or s.value.holdout.actual == 0
+    said(s)
+
+
+@pytest.fixture(scope="module")
+def shipped(mooc_study):
+    return mooc_study
+
+
+def test_numbers_in_sentences_are_the_results(shipped):
+    v = shipped.value
+    f, h = v.forecast, v.history
+    assert text.number(f.value.estimate, 2) in report.answer(shipped)
+    assert text.number(h.revenue, 2) in report.history(shipped)
+    row = v.formula.iloc[-1]
+    made = row.purchases * row.order_value / row.churn
+    assert f"= {text.number(made, 2)} of it" in report.formula(shipped)
+    ceiling = report.ceilings(shipped)
+    assert text.number(value.MARGIN * f.new.estimate, 2) in ceiling
+    table = report.ceilings_table(shipped)
+    assert text.number(0.25 * f.new.estimate, 2) in table
+    assert text.number(f.tenths["value"].iloc[0], 2) in table
+
+
+def with_(s, **changes):
+    return SimpleNamespace(value=replace(s.value, **changes))
+
+
+def test_conclusions_turn_with_the_results(shipped):
+    v = shipped.value
+
+    def sure(low, high):
+        return Interval((low + high) / 2, low, high, 0.95, "made up")
+
+    for r, expected in ((sure(-0.02, 0.03), "small enough"), (sure(0.12, 0.2), "spend more"),
+                        (sure(-0.3, -0.2), "spend less"), (sure(-0.2, 0.3), "neither shown")):
+        assert expected in report.independent(with_(shipped, independence=r))
+    h = v.holdout
+    for ratio, expected in ((sure(0.9, 1.1), "no more than"), (sure(1.1, 1.2), "too few"),
+                            (sure(0.7, 0.8), "too many")):
+        assert expected in report.holdout(with_(shipped, holdout=replace(h, ratio=ratio)))
+    groups = h.by_frequency.assign(p_adjusted=[0.01] + [1.0] * (len(h.by_frequency) - 1))
+    changed = with_(shipped, holdout=replace(h, by_frequency=groups))
+    assert "In 1 of" in report.holdout_groups(changed)
+    fit = v.purchases.repeats
+    for p_low, p, expected in (
+        (0.3, 0.8, "as near"), (0.01, 0.2, "is open"), (0.0, 0.01, "differ"),
+    ):
+        changed = replace(v.purchases, repeats=replace(fit, p_value=p), p_low=p_low)
+        assert expected in report.fit(with_(shipped, purchases=changed))
+    test = v.forecast.channel_test
+    rest = v.forecast.against_rest
+    changed = replace(v.forecast, channel_test=replace(test, p_value=0.001),
+                      against_rest=rest.assign(p_adjusted=[0.01] + [1.0] * (len(rest) - 1)))
+    assert "stands out" in report.channels(with_(shipped, forecast=changed))
+    assert "is not shown" in report.channels(shipped)
+    frame = v.formula.assign(year_value=v.forecast.by_period["value"])
+    assert "agree" in report.formula_against_model(with_(shipped, formula=frame))
+    less = with_(shipped, formula=frame.assign(year_value=1.0))
+    assert "less" in report.formula_against_model(less)
+    assert "simple formula" not in report.recommendation(less)
+    assert "simple formula" in report.recommendation(shipped)
+
+
+def test_figures_are_few_and_light(shipped):
+    figures = [name for name in FUNCTIONS if name.endswith("_figure")]
+    assert len(figures) <= 4
+    drawings = [FUNCTIONS[name](shipped)._repr_mimebundle_()[0]["image/svg+xml"]
+                for name in figures]
+    assert sum(map(len, drawings)) < KILOBYTES * 1024
