@@ -31,7 +31,7 @@ from analysis.mooc.funnels import COUNTRY, SOURCE, STAGES, funnel  # noqa: E402
 from analysis.sources import MEMORY, open_study  # noqa: E402
 
 EVENTS, PANDAS_EVENTS = 50_000_000, 10_000_000
-LARGEST = 20 * 2**30  # bytes that pandas may take
+LARGEST = 20 * 2**30  # bytes that pandas may take, where the machine has them
 MISSING = "(not given)"
 
 # Events of one moment count as in order; where a user's first events differ, the first in order.
@@ -149,7 +149,7 @@ def run(way: str, file: Path) -> dict:
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         if "Memory" in said or "memory" in said or "alloc" in said or done.returncode < 0:
-            return {"failed": f"does not fit into {LARGEST / 2**30:.0f} GiB"}
+            return {"failed": f"does not fit into {allowed() / 2**30:.0f} GiB"}
         raise SystemExit(done.stderr)
     return json.loads(done.stdout)
 
@@ -178,8 +178,17 @@ def by_hand(file: Path) -> tuple[pd.DataFrame, float]:
     return frame.fillna(MISSING).set_index([COUNTRY, SOURCE]).astype("int64"), 0.0
 
 
+def allowed() -> int:
+    """Bytes that pandas may take, so that it never pushes the machine out of memory."""
+    known = Path("/proc/meminfo")
+    if not known.exists():
+        return LARGEST
+    lines = dict(line.split(":") for line in known.read_text().splitlines())
+    return min(LARGEST, int(0.9 * 1024 * int(lines["MemAvailable"].split()[0])))
+
+
 def with_pandas(file: Path) -> tuple[pd.DataFrame, float]:
-    resource.setrlimit(resource.RLIMIT_AS, (LARGEST, LARGEST))
+    resource.setrlimit(resource.RLIMIT_AS, (allowed(),) * 2)
     started = time.perf_counter()
     events = pd.read_parquet(file.with_suffix(".parquet"))
     reading = time.perf_counter() - started

@@ -108,10 +108,34 @@ def test_the_app_s_tables_print_the_results_of_the_command_line(site, copy):
     assert f"{text.number(results['belief.readings.uniform.better'] * 100, 1)}%" in said
 
 
-def test_every_technique_is_linked_to_its_section(site):
-    soup = page(site, "chapters/customer-analytics.html")
-    where = qmd.read(ROOT, Path("chapters/customer-analytics.qmd")).meta["techniques"]
-    table = soup.find(id="sec-customers-techniques").find_next("table")
+def test_the_mooc_s_tables_print_the_results_of_the_command_line(site, copy):
+    results = json.loads(run("analysis", "results", "mooc", "--format", "json", cwd=copy))
+    soup = page(site, "chapters/mooc-segmentation.html")
+    parameters = rows(soup, "tbl-mooc-value-parameters")
+    assert len(parameters) == 7
+    for name, (_, _, printed, *_) in zip(
+        ("r", "alpha", "a", "b", "p", "q", "gamma"), parameters, strict=True
+    ):
+        estimate = results[f"value.parameters.{name}.estimate"]
+        assert float(printed) == pytest.approx(estimate, rel=0.01)
+    sizes = {name: values for name, *values in rows(soup, "tbl-mooc-segments")}
+    assert len(sizes) == 11
+    for segment, (customers, share, *_) in sizes.items():
+        key = f"segments.sizes.{segment.lower().replace(' ', '_')}.customers"
+        assert customers == text.number(results[key])
+        assert share == text.percent(results[key] / results["value.history.customers"])
+    said = soup.get_text(" ")
+    stages = [results[f"funnel.total.{stage}"]
+              for stage in ("signed_up", "enrolled_in_course", "completed_course")]
+    for reached in stages[1:]:
+        assert text.percent(reached / stages[0], 0) in said
+
+
+@pytest.mark.parametrize("chapter", ["customer-analytics", "mooc-segmentation"])
+def test_every_technique_is_linked_to_its_section(site, chapter):
+    soup = page(site, f"chapters/{chapter}.html")
+    where = qmd.read(ROOT, Path(f"chapters/{chapter}.qmd")).meta["techniques"]
+    table = soup.find(id=re.compile("^sec-.*-techniques$")).find_next("table")
     links = table.find("tbody").find_all("a")
     assert [link["href"].lstrip("#") for link in links] == list(where.values())
     for link in links:

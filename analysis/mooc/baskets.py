@@ -184,24 +184,21 @@ def threes(
         none = pd.MultiIndex.from_tuples([], names=names)
         return found.least, pd.DataFrame({"baskets": pd.Series(dtype="int64")}, index=none)
     several = _several(orders, basket, item, found.largest)
-    frequent = ibis.memtable(pd.DataFrame({"a": index.get_level_values(0).astype(str),
-                                           "b": index.get_level_values(1).astype(str)}))
+    # One text a pair: a condition on both items at once, which no planner can use before it has
+    # joined each basket with itself, the cheaper way round. Should two pairs make the same text,
+    # a rare one is counted in vain.
+    texts = index.get_level_values(0).astype(str) + "|" + index.get_level_values(1).astype(str)
+    frequent = ibis.memtable(pd.DataFrame({"pair": texts.unique()}))
     left, right = several.rename(first="item"), several.view().rename(second="item")
-    # The pairs of each basket that are frequent, ...
     both = left.join(right, ["basket", left.first < right.second])
-    paired = both.join(
-        frequent, [both.first == frequent.a, both.second == frequent.b]
-    ).select("basket", "first", "second")
-    # (kept, since a planner that joins the baskets three times first would never end)
-    with paired.cache() as pairs:
-        # ... two of them with the same first item, whose other items are a frequent pair, too.
-        more = pairs.view().select("basket", "first", third="second")
-        all_three = pairs.join(more, ["basket", "first", pairs.second < more.third]).select(
-            "basket", "first", "second", "third"
-        )
-        last = frequent.view()
-        sets = all_three.semi_join(last, [all_three.second == last.a, all_three.third == last.b])
-        return _listed(sets.group_by(*names).agg(baskets=_.count()), found.least, names)
+    listed = both.mutate(pair=both.first + "|" + both.second).semi_join(frequent, "pair")
+    # The frequent pairs of each basket, ...
+    pairs = listed.select("basket", "first", "second")
+    # ... two of them with the same first item, whose other items are a frequent pair, too.
+    more = pairs.view().select("basket", "first", third="second")
+    sets = pairs.join(more, ["basket", "first", pairs.second < more.third])
+    sets = sets.mutate(pair=sets.second + "|" + sets.third).semi_join(frequent, "pair")
+    return _listed(sets.group_by(*names).agg(baskets=_.count()), found.least, names)
 
 
 def _listed(counted: ir.Table, least: int, names: Sequence[str]) -> tuple[int, pd.DataFrame]:

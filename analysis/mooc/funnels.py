@@ -162,16 +162,19 @@ def funnel(
         of the first stage is in are not there. Without `by`, one row.
 
     Raises:
-        ValueError: No stage, one twice, an unknown column, days below 0, or a stage without a
-            course in a funnel by course.
+        ValueError: No stage, one twice, no list of names, an unknown column, days that are not
+            whole or below 0, or a stage without a course in a funnel by course.
     """
+    for name, given in (("stages", stages), ("by", by)):
+        if isinstance(given, str) or not all(isinstance(one, str) for one in given):
+            raise ValueError(f"{name}: must be a list of names, not {given!r}")
     stages, by = tuple(stages), tuple(by)
     if not stages or len(set(stages)) < len(stages):
         raise ValueError(f"stages: must be event types, none twice, not {stages!r}")
     if unknown := set(by) - set(events.columns):
         raise ValueError(f"by: no column {sorted(unknown)} in the events")
-    if within is not None and within < 0:
-        raise ValueError(f"within: must be 0 days or more, not {within}")
+    if within is not None and (within < 0 or within != int(within)):
+        raise ValueError(f"within: must be whole days, 0 or more, not {within!r}")
     if COURSE in by and (without := set(stages) & set(user_stages)):
         raise ValueError(f"by: {sorted(without)} carries no course, so it has no place by course")
 

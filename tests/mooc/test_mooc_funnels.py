@@ -224,6 +224,10 @@ def test_user_stage_after_a_course_stage():
         (STAGES, {"by": ("planet",)}, "planet"),
         (STAGES, {"by": ("course_id",)}, "carries no course"),
         (STAGES, {"within": -1}, "within"),
+        (STAGES, {"within": 1.5}, "whole days"),
+        (SIGNED, {}, "stages: must be a list of names, not 'signed_up'"),
+        ((SIGNED, None), {}, "stages: must be a list"),
+        (STAGES, {"by": "user_country"}, "by: must be a list"),
     ],
 )
 def test_impossible_funnels_are_refused(stages, options, named):

@@ -201,7 +201,7 @@ def pairs_figure(s: Study) -> p9.ggplot | Prose:
         + p9.geom_text(p9.aes(x="x", label="said"), data=lines.assign(said=said, y=top),
                        y=top, ha="left", nudge_x=0.015, size=7.5, color="#4a5560")
         + p9.scale_linetype_manual({"usual": "dashed", "independence": "dotted"}, guide=None)
-        + p9.scale_x_log10(breaks=_ticks(min(p.null.usual, 1), rows["high"].max()),
+        + figures.log_x(breaks=_ticks(min(p.null.usual, 1), rows["high"].max()),
                            labels=lambda values: [f"{value:g}" for value in values])
         + p9.scale_y_discrete(expand=(0, 0.6, 0, 1.3))
         + p9.labs(x="Lift (log scale), with 95% interval", y="")
@@ -534,7 +534,7 @@ def steps_figure(s: Study) -> p9.ggplot | Prose:
         + p9.facet_grid("part ~ .", scales="free_y", space="free_y")
         + p9.scale_shape_manual(dict(zip(names, ("o", "D"), strict=True)))
         + figures.colours(names)
-        + p9.scale_x_log10(breaks=_ticks(frame["odds_low"].min(), max(frame["odds_high"].max(), frame["crude"].max())),
+        + figures.log_x(breaks=_ticks(frame["odds_low"].min(), max(frame["odds_high"].max(), frame["crude"].max())),
                            labels=lambda values: [f"{value:g}" for value in values])
         + p9.labs(x="Odds ratio (log scale), with 95% interval; dashed: usual", y="")
         + figures.theme(height=_height(len(frame)) + 0.5)
