@@ -1,8 +1,9 @@
-"""What tests of several files share: the shipped studies, analysed once a worker; their order."""
+"""What tests of several files share: the MOOC, analysed once a worker; the order of the files."""
 
 import pytest
 
 from analysis import mooc
+from analysis.simulate import mooc as simulated_mooc
 from analysis.sources import open_study
 
 
@@ -25,3 +26,9 @@ def mooc_tables():
 def mooc_study(mooc_tables):
     """Their analysis."""
     return mooc.analyse(mooc_tables)
+
+
+@pytest.fixture(scope="session")
+def mooc_truth():
+    """What the generator of the shipped tables of the MOOC has planted in them."""
+    return simulated_mooc.generate()[1]

@@ -17,8 +17,12 @@ HOSTILE = ("<b>=| `x`", "= @fig-a", "# 2.0 [now](x)")
 MARKUP = ("<b>", "@fig-a", "[now](", "`x`")
 
 
-def run(chapter: Path) -> dict:
+def run(chapter: Path, draw: bool) -> dict:
     """Runs all of a chapter's code; every result must be a figure or prose without a gap.
+
+    Args:
+        chapter: Its file.
+        draw: Whether figures are drawn, too, which takes time.
 
     Returns:
         The names that the cells have made.
@@ -36,7 +40,7 @@ def run(chapter: Path) -> dict:
             assert isinstance(shown, (Prose, p9.ggplot)), last
             if isinstance(shown, Prose):
                 check(shown, last)
-            else:
+            elif draw:
                 shown.draw()
         else:
             for code, _ in block.expressions():

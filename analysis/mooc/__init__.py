@@ -81,20 +81,35 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Study:
-    """The whole study; see the modules of this package for what the frames hold.
+class Headline:
+    """What answers the study's first questions.
 
     Attributes:
         origin: Where the tables are.
         fallback: Whether the shipped tables stand in for tables that were not there.
         shipped: Whether the tables are the shipped ones.
-        profile: What the tables hold after cleaning; see `exploration.profile`.
-        cleaning: What was at odds with other rows; see `exploration.cleaning`.
         scope: Rows and days of the tables.
         funnel: Signed up, enrolled, completed: who goes on, by source, country and course.
+        value: What customers have paid, and what they are expected to pay.
+    """
+
+    origin: str
+    fallback: bool
+    shipped: bool
+    scope: Scope
+    funnel: Funnel
+    value: Value
+
+
+@dataclass(frozen=True)
+class Study(Headline):
+    """The whole study; see the modules of this package for what the frames hold.
+
+    Attributes:
+        profile: What the tables hold after cleaning; see `exploration.profile`.
+        cleaning: What was at odds with other rows; see `exploration.cleaning`.
         durations: Time to completion; None where nobody is enrolled.
         segments: Recency, frequency and monetary value; named segments, and what they go on to do.
-        value: What customers have paid, and what they are expected to pay.
         rules: What sells together, what leads to what, and what to offer with each course.
         products: What sells, and what sells less than it should.
         channels: Where orders were sold; how users found the platform, and what they are worth.
@@ -104,16 +119,10 @@ class Study:
         cohorts: By month of the first event.
     """
 
-    origin: str
-    fallback: bool
-    shipped: bool
     profile: pd.DataFrame
     cleaning: pd.DataFrame
-    scope: Scope
-    funnel: Funnel
     durations: Durations | None
     segments: Segments
-    value: Value
     rules: Rules
     products: Products
     channels: Channels
@@ -123,44 +132,57 @@ class Study:
     cohorts: pd.DataFrame
 
 
+def headline(tables: Tables) -> Headline:
+    """Answers the study's first questions; see `analyse`."""
+    users, events, courses, orders = _tables(tables)
+    scope = _scope(users, events, courses, orders)
+    return Headline(
+        origin=tables.origin,
+        fallback=tables.fallback,
+        shipped=tables.shipped,
+        scope=scope,
+        funnel=funnels.funnels(events, courses),
+        value=value.value(orders, users, _day(scope.first_order), _day(scope.as_of)),
+    )
+
+
 def analyse(tables: Tables) -> Study:
     """Runs the study.
 
     Raises:
         ValueError: A table without a row.
     """
-    users, events, courses, orders = (
-        tables.table(name) for name in ("users", "events", "courses", "orders")
-    )
-    scope = _scope(users, events, courses, orders)
-    as_of = dt.date.fromisoformat(scope.as_of)
-    first_order, last_order = map(dt.date.fromisoformat, (scope.first_order, scope.last_order))
-
-    funnel = funnels.funnels(events, courses)
-    enrolled = funnel.by_course.set_axis(["enrolments", "completions"], axis=1)
-    sold_products = products.products(orders, events, courses, enrolled, as_of)
+    first = headline(tables)
+    users, events, courses, orders = _tables(tables)
+    as_of = _day(first.scope.as_of)
+    enrolled = first.funnel.by_course.set_axis(["enrolments", "completions"], axis=1)
+    sold = products.products(orders, events, courses, enrolled, as_of)
     profile = exploration.profile(tables)
     return Study(
-        origin=tables.origin,
-        fallback=tables.fallback,
-        shipped=tables.shipped,
+        **vars(first),
         profile=profile,
         cleaning=exploration.cleaning(tables, profile),
-        scope=scope,
-        funnel=funnel,
-        durations=durations.durations(events, funnel),
+        durations=durations.durations(events, first.funnel),
         segments=segments.segments(orders, users, as_of),
-        value=value.value(orders, users, first_order, as_of),
         rules=rules.rules(
-            orders, courses, sold_products.by_course.price, first_order, last_order
+            orders, courses, sold.by_course.price,
+            _day(first.scope.first_order), _day(first.scope.last_order),
         ),
-        products=sold_products,
+        products=sold,
         channels=channels.channels(orders, users),
         geography=geography.geography(users, orders, events),
         behaviour=behaviour.behaviour(users, events),
         audience=audience.audience(users),
         cohorts=cohorts.by_month(events, orders),
     )
+
+
+def _tables(tables: Tables) -> tuple[ir.Table, ...]:
+    return tuple(tables.table(name) for name in ("users", "events", "courses", "orders"))
+
+
+def _day(iso: str) -> dt.date:
+    return dt.date.fromisoformat(iso)
 
 
 def _scope(users: ir.Table, events: ir.Table, courses: ir.Table, orders: ir.Table) -> Scope:

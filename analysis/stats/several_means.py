@@ -11,7 +11,7 @@ from analysis.stats._common import Record, check_count, check_fraction
 from analysis.stats.effects import Effect
 from analysis.stats.moments import Moments
 from analysis.stats.multiplicity import holm
-from analysis.stats.two_sample import _welch_error
+from analysis.stats.two_sample import welch_error
 
 # A variance below this share of the mean square is what rounding leaves of equal values.
 ROUNDING = 1e-12
@@ -133,7 +133,7 @@ def against_rest(groups: Mapping[str, Moments], confidence: float = 0.95) -> pd.
         others = together(*rest)
         if min(mine.n, others.n) < 2 or not mine.variance + others.variance > 0:
             continue
-        error, df = _welch_error(mine, others)
+        error, df = welch_error(mine, others)
         rows.append((name, mine.mean - others.mean, error, df, together(mine, others).sd))
     columns = ["group", "difference", "error", "df", "sd"]
     found = pd.DataFrame(rows, columns=columns).set_index("group").astype(float)

@@ -138,7 +138,7 @@ def welch(
     """
     _check(alternative, alpha)
     ma, mb = _varying(a, b, "Welch's t test")
-    error, df = _welch_error(ma, mb)
+    error, df = welch_error(ma, mb)
     return _two_means("Welch's t test", ma, mb, error, df, alternative, alpha)
 
 
@@ -160,7 +160,7 @@ def equivalence(
     if not low < high:
         raise ValueError(f"low, high: the margins must be in order, got {low!r} and {high!r}")
     ma, mb = _varying(a, b, "an equivalence test")
-    error, df = _welch_error(ma, mb)
+    error, df = welch_error(ma, mb)
     difference = ma.mean - mb.mean
     above, below = (difference - low) / error, (difference - high) / error
     p_above, p_below = float(stats.t.sf(above, df)), float(stats.t.cdf(below, df))
@@ -209,7 +209,7 @@ def permutation(
     ma, mb = _varying(x, y, "a permutation test")
     if resamples < 5 / alpha:
         raise ValueError(f"resamples: needs at least 5 / alpha = {5 / alpha:.0f}, got {resamples}")
-    error, _ = _welch_error(ma, mb)
+    error, _ = welch_error(ma, mb)
     difference = ma.mean - mb.mean
     observed = difference / error
     null = np.sort(permuted_t(x, y, resamples, np.random.default_rng(seed)))
@@ -634,7 +634,7 @@ def _varying(a: ArrayLike | Moments, b: ArrayLike | Moments, test: str) -> tuple
     return ma, mb
 
 
-def _welch_error(a: Moments, b: Moments) -> tuple[float, float]:
+def welch_error(a: Moments, b: Moments) -> tuple[float, float]:
     """Standard error of the difference of means and its degrees of freedom (Welch 1947)."""
     squared = a.variance / a.n + b.variance / b.n
     share = a.variance / a.n / squared

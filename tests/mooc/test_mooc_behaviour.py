@@ -43,8 +43,8 @@ def made(minutes, rate, quiz, courses=1) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def planted(mooc_tables):
-    truth = generator.generate()[1]["people"].set_index("user_id")["cluster"]
+def planted(mooc_tables, mooc_truth):
+    truth = mooc_truth["people"].set_index("user_id")["cluster"]
     users = mooc_tables.table("users").to_pandas().set_index("user_id")
     return users, truth
 

@@ -112,9 +112,9 @@ def test_sums_by_user_are_those_of_the_loops(seed):
 
 
 @pytest.fixture(scope="module")
-def truth():
+def truth(mooc_truth):
     """Planted enrolments by source; `EVERYBODY` holds them all."""
-    rows = generator.generate()[1]["enrolments"]
+    rows = mooc_truth["enrolments"]
     return {EVERYBODY: rows} | dict(iter(rows.groupby("source")))
 
 

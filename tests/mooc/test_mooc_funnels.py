@@ -403,14 +403,9 @@ def test_rates_against_scipy_and_statsmodels(mooc_study):
         assert (row.statistic, row.df) == pytest.approx((test.statistic, test.dof))
 
 
-@pytest.fixture(scope="module")
-def truth():
-    return generator.generate()[1]
-
-
-def test_planted_rates_by_source_lie_within_their_intervals(mooc_study, truth):
+def test_planted_rates_by_source_lie_within_their_intervals(mooc_study, mooc_truth):
     """The planted chances of the users that there are, to enrol in the end."""
-    known = truth["funnel"]
+    known = mooc_truth["funnel"]
     known = known.groupby("source").apply(
         lambda g: np.average(g.enrol_probability, weights=g.users), include_groups=False)
     rows = mooc_study.funnel.waits.xs(90, level="within")
@@ -485,10 +480,10 @@ def test_one_odd_pair_does_not_make_others_odd():
     assert tests.p_value["enrolled"] < 0.001 < 0.9 < tests.p_left["enrolled"]
 
 
-def test_courses_are_compared_at_equal_follow_up(mooc_study, truth):
+def test_courses_are_compared_at_equal_follow_up(mooc_study, mooc_truth):
     f = mooc_study.funnel
     assert f.course_window == 180
-    rows, sigma = truth["enrolments"], generator.DURATION_SIGMA
+    rows, sigma = mooc_truth["enrolments"], generator.DURATION_SIGMA
     by_then = rows.probability * stats.norm.cdf(np.log(180 / rows.median_days) / sigma)
     known = by_then[rows.days_left >= 180].groupby(rows.course_id).mean()
     known = known[f.courses.index]

@@ -13,23 +13,17 @@ from scipy import stats
 
 from analysis import mooc
 from analysis.mooc.funnels import STAGES
-from analysis.simulate import mooc as generator
 
 
 @pytest.fixture(scope="module")
-def planted():
-    """Tables of the generator without what a contract leaves out, and their truth."""
-    frames, truth = generator.generate(scale=1)
-    known = set(frames["users"].user_id)
-    for name in ("events", "orders"):
-        rows = frames[name].drop_duplicates()
-        frames[name] = rows[rows.user_id.isin(known)]
-    return frames, truth
+def planted(mooc_tables, mooc_truth):
+    """The shipped tables, without what a contract leaves out, and what is planted in them."""
+    return {name: mooc_tables.table(name).to_pandas() for name in ("users", "orders")}, mooc_truth
 
 
 @pytest.fixture(scope="module")
-def study(planted):
-    return mooc.analyse(as_tables(planted[0]))
+def study(mooc_study):
+    return mooc_study
 
 
 def test_planted_funnel_is_recovered(planted, study):

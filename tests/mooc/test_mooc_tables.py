@@ -95,7 +95,7 @@ def test_countries(frames, tables):
         assert row.completed_users == len({s[1] for s in done})
 
 
-@pytest.mark.parametrize("column", audience.GROUPS)
+@pytest.mark.parametrize("column", audience.FACTORS)
 def test_audience(frames, tables, column):
     frame = audience.moments(tables.table("users"), column)
     users = frames["users"].assign(group=frames["users"][column].map(or_missing))

@@ -44,9 +44,9 @@ def valued(mooc_tables, mooc_study):
 
 
 @pytest.fixture(scope="module")
-def truth(valued):
+def truth(valued, mooc_truth):
     """What the generator knows of them."""
-    hidden = generator.generate()[1]["customers"].set_index("user_id")
+    hidden = mooc_truth["customers"].set_index("user_id")
     return hidden.loc[valued.user_id].reset_index(drop=True)
 
 

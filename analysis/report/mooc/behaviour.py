@@ -134,7 +134,7 @@ def base(s: Study) -> Prose:
     gone = rows["users"] - rows["scored"]
     top = gone.idxmax()
     return Prose(
-        f"{text}: clusters are found among those with a score, and the others join the nearest "
+        f"{text}. So clusters are found among those with a score, and the others join the nearest "
         f"cluster by the two measures that they have. {percent(gone[top] / without, 0)} of them "
         f"join {_who(top)}."
     )
@@ -245,7 +245,7 @@ def segments_table(s: Study) -> Prose:
     shown = pd.DataFrame({
         "Users who": [name[0].upper() + name[1:] for name in frame.index],
         "Users": frame["users"].to_numpy(),
-        "Share": frame["share"].to_numpy(),
+        "Of all users": frame["share"].to_numpy(),
         "Minutes per course": [_sure(row, MINUTES, 0) for _, row in frame.iterrows()],
         "Videos completed, %": [_sure(row, RATE) for _, row in frame.iterrows()],
         "Quiz score": [_sure(row, QUIZ) for _, row in frame.iterrows()],
@@ -253,7 +253,7 @@ def segments_table(s: Study) -> Prose:
         "Stability": frame["stability"].to_numpy(),
     })
     return table(shown, {
-        "Users": number, "Share": lambda v: percent(v, 0), "Minutes per course": Prose,
+        "Users": number, "Of all users": lambda v: percent(v, 0), "Minutes per course": Prose,
         "Videos completed, %": Prose, "Quiz score": Prose, "Have one": lambda v: percent(v, 0),
         "Stability": lambda v: number(v, 2),
     })
@@ -325,7 +325,8 @@ def unseen_figure(s: Study) -> p9.ggplot | Prose:
         + p9.expand_limits(x=0)
         + p9.labs(x="", y="")
         + figures.theme(height=0.9 + 0.48 * len(rows))
-        + p9.theme(panel_grid_major_y=p9.element_blank())
+        + p9.theme(panel_grid_major_y=p9.element_blank(),
+                   axis_text_y=p9.element_text(ha="right", ma="right"))
     )
 
 

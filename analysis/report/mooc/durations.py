@@ -345,7 +345,7 @@ def proportional(s: Study) -> Prose:
         return Prose("Whether the hazards of sources are proportional cannot be told from so few completions.")
     bent = d.proportional[d.proportional["p_adjusted"] <= ALPHA]
     crossed = (
-        f"At the days looked at ({listing(map(str, HORIZONS))}) no two curves are shown to lie in both orders."
+        f"At the days looked at ({listing(map(str, HORIZONS))}) no two curves are shown to cross."
         if not d.crossings else
         f"The curves of {count(d.crossings, 'pair')} of sources cross, so which completes sooner depends on the day at which one looks, and a single ratio misleads."
     )
@@ -416,8 +416,8 @@ def courses(s: Study) -> Prose:
                 f" Furthest off is “{escape(row['title'])}”, completed {_days(abs(row['difference']))} {'sooner' if row['difference'] < 0 else 'later'} in the first {d.course_until} days (95% interval {interval(*ends, 0)})."
             )
     if lacking:
-        said += f" {number(lacking)} of {count(len(d.course_times), 'course')} {'has' if lacking == 1 else 'have'} no median: half of their enrolments are never completed while anybody is observed." if lacking > 1 else (
-            f" One of {count(len(d.course_times), 'course')} has no median: half of its enrolments are never completed while anybody is observed.")
+        said += f" {number(lacking)} of {count(len(d.course_times), 'course')} {'has' if lacking == 1 else 'have'} no median: fewer than half of their enrolments are completed while anybody is observed." if lacking > 1 else (
+            f" One of {count(len(d.course_times), 'course')} has no median: fewer than half of its enrolments are completed while anybody is observed.")
     return Prose(said)
 
 

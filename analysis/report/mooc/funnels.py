@@ -324,6 +324,7 @@ def sources_figure(s: Study) -> p9.ggplot | Prose:
     )
     if s.funnel.adjusted is not None:
         plot += p9.geom_point(p9.aes(y="adjusted", color="even", shape="even"), size=3, fill="none")
+        plot += p9.guides(shape=p9.guide_legend(override_aes={"fill": [figures.BLUE, "none"]}))
     return (
         plot
         + p9.facet_wrap("panel", scales="free_x")
@@ -449,7 +450,9 @@ def countries_table(s: Study) -> Prose:
         return Prose(f"No country has {LEAST_USERS[COUNTRY]} sign-ups.")
     rows = []
     for country in [*named[:MOST_COUNTRIES], *(c for c in order if c in (OTHERS,))]:
-        row = {"Country": _country_name(country), "Sign-ups": number(wide.loc[country, "first"])}
+        called = (f"all with fewer than {LEAST_USERS[COUNTRY]}" if country == OTHERS
+                  else _country_name(country))
+        row = {"Country": called, "Sign-ups": number(wide.loc[country, "first"])}
         for step, name in (("enrolled", "Enrolled"), ("completed", "Completed, of enrolled"), ("overall", "Completed, of all")):
             found = rates.loc[(country, step)]
             row[name] = _cell(found["share"], found["low"], found["high"], found["side"])

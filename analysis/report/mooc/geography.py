@@ -462,9 +462,9 @@ def recommendation(s: Study) -> Prose:
     raw, smoothed = _top(found)
     out = [code for code in raw.index if code not in smoothed.index]
     warn = (
-        f" Leave {_names(out)} out of the list of hot spots for now: so few users say too little."
+        f" Leave {_names(out)} out of the list of hot spots for now: so few users say too little"
         if out and len(frame) > TOP else ""
     )
     return Prose(
-        f"**Find out {listing(parts)}.** Their conversion differs from that of the other countries by more than chance allows; the tables don't say why.{warn} (@sec-mooc-geography)"
+        f"**Find out {listing(parts)}.** Their conversion differs from that of the other countries by more than chance allows; the tables don't say why{f'.{warn}' if warn else ''} (@sec-mooc-geography)."
     )

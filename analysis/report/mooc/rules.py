@@ -33,7 +33,7 @@ from analysis.stats.rules import ALPHA
 MOST_ROWS = 15  # of a table
 MOST_SHOWN = 20  # of a figure
 MOST_NAMED = 3  # in a sentence
-LINE = 24  # letters of a title in a figure
+LINE = 30  # letters of a title in a figure
 KINDS = {BESIDE: "In the same order", AFTER: "In a later order"}
 NO_PAIRS = Prose(
     "No order holds two courses, or there is one course only, so nothing can be said about courses that sell together."
@@ -82,6 +82,13 @@ def _limits(low: float, high: float, digits: int = 1) -> Prose:
     if not math.isfinite(low):
         return Prose(MISSING)
     return interval(low, high, digits) if math.isfinite(high) else Prose(f"{number(low, digits)} or more")
+
+
+def _sure(value: float, low: float, high: float, digits: int = 1) -> Prose:
+    """A value with its interval, for a table; alone where it has none."""
+    if not math.isfinite(low):
+        return number(value, digits)
+    return Prose(f"{number(value, digits)} ({_limits(low, high, digits)})")
 
 
 def _shares(low: float, high: float, digits: int = 1) -> Prose:
@@ -206,7 +213,7 @@ def pairs_figure(s: Study) -> p9.ggplot | Prose:
         + p9.scale_y_discrete(expand=(0, 0.6, 0, 1.3))
         + p9.labs(x="Lift (log scale), with 95% interval", y="")
         + figures.theme(height=_height(len(rows)), legend="none")
-        + p9.theme(axis_text_y=p9.element_text(size=7.5, ha="right", linespacing=1.05),
+        + p9.theme(axis_text_y=p9.element_text(size=7.5, ha="right", ma="right", linespacing=1.05),
                    panel_grid_major_y=p9.element_blank())
     )
 
@@ -245,13 +252,13 @@ def pairs_table(s: Study) -> Prose:
         rows.append({
             "Course": _name(s, one), "and": _name(s, other), "Orders": row.baskets,
             "Support": row.support, "Confidence": row.baskets / items[one],
-            "back": row.baskets / items[other], "Lift": row.lift,
-            "95% interval": _limits(row.low, row.high), "Times the usual": row.times_usual,
+            "back": row.baskets / items[other], "Lift": _sure(row.lift, row.low, row.high),
+            "Times the usual": row.times_usual,
             "Adjusted p": row.p_adjusted,
         })
     return table(pd.DataFrame(rows), {
         "Orders": number, "Support": percent, "Confidence": lambda v: percent(v, 0),
-        "back": lambda v: percent(v, 0), "Lift": lambda v: number(v, 1), "95% interval": Prose,
+        "back": lambda v: percent(v, 0), "Lift": Prose,
         "Times the usual": lambda v: number(v, 1), "Adjusted p": _adjusted,
     })
 
@@ -288,14 +295,15 @@ def sets_table(s: Study) -> Prose:
         {
             "Who takes": f"{_name(s, row.antecedent)} and {_name(s, row.also)}",
             "also takes": _name(s, row.consequent), "Orders": row.baskets, "Support": row.support,
-            "Confidence": row.confidence, "95%": _shares(row.confidence_low, row.confidence_high, 0),
-            "Lift": row.lift, "95% interval": _limits(row.lift_low, row.lift_high),
+            "Confidence": Prose(
+                f"{percent(row.confidence)} "
+                f"({_shares(row.confidence_low, row.confidence_high, 0)})"),
+            "Lift": _sure(row.lift, row.lift_low, row.lift_high),
         }
         for row in rules.head(MOST_ROWS).itertuples()
     ])
     return table(rows, {
-        "Orders": number, "Support": percent, "Confidence": percent, "95%": Prose,
-        "Lift": lambda v: number(v, 1), "95% interval": Prose,
+        "Orders": number, "Support": percent, "Confidence": Prose, "Lift": Prose,
     })
 
 
@@ -329,11 +337,11 @@ def categories_table(s: Study) -> Prose:
             shown.append(f"{len(between) - MOST_NAMED} more")
         rows.append({
             "Category": one, "and": other, "Pairs of courses found between them":
-            "; ".join(shown) or "none", "Orders": row.baskets, "Lift": row.lift,
-            "95% interval": _limits(row.low, row.high, 2), "Times the usual": row.times_usual,
+            "; ".join(shown) or "none", "Orders": row.baskets,
+            "Lift": _sure(row.lift, row.low, row.high, 2), "Times the usual": row.times_usual,
         })
     return table(pd.DataFrame(rows), {
-        "Orders": number, "Lift": lambda v: number(v, 2), "95% interval": Prose,
+        "Orders": number, "Lift": Prose,
         "Times the usual": lambda v: number(v, 1),
     })
 
@@ -485,17 +493,17 @@ def steps_table(s: Study) -> Prose:
         {
             "From": _name(s, lower), "to": _name(s, upper),
             "Price": f"{number(row.price_lower, 2)} to {number(row.price_upper, 2)}",
-            "Purchases": row.purchases, "of them the second": row.share,
-            "95%": _shares(row.low, row.high), "Odds ratio": row.odds_ratio,
-            "95% interval": _limits(row.odds_low, row.odds_high), "At any value": row.crude,
+            "Purchases": row.purchases,
+            "of them the second": Prose(f"{percent(row.share)} ({_shares(row.low, row.high)})"),
+            "Odds ratio": _sure(row.odds_ratio, row.odds_low, row.odds_high),
+            "At any value": row.crude,
         }
         for (lower, upper), row in t.found.sort_values(
             "odds_ratio", ascending=False, kind="stable").head(MOST_ROWS).iterrows()
     ])
-    one = lambda v: number(v, 1)  # noqa: E731
     return table(rows, {
-        "Price": Prose, "Purchases": number, "of them the second": percent, "95%": Prose,
-        "Odds ratio": one, "95% interval": Prose, "At any value": one,
+        "Price": Prose, "Purchases": number, "of them the second": Prose, "Odds ratio": Prose,
+        "At any value": lambda v: number(v, 1),
     })
 
 
@@ -538,7 +546,7 @@ def steps_figure(s: Study) -> p9.ggplot | Prose:
                            labels=lambda values: [f"{value:g}" for value in values])
         + p9.labs(x="Odds ratio (log scale), with 95% interval; dashed: usual", y="")
         + figures.theme(height=_height(len(frame)) + 0.5)
-        + p9.theme(axis_text_y=p9.element_text(size=7.5, ha="right", linespacing=1.05),
+        + p9.theme(axis_text_y=p9.element_text(size=7.5, ha="right", ma="right", linespacing=1.05),
                    panel_grid_major_y=p9.element_blank(),
                    strip_text_y=p9.element_text(size=8.5, weight="normal", rotation=-90, ha="center"))
     )

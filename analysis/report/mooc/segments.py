@@ -307,7 +307,7 @@ def migration_table(s: Study) -> Prose:
         part = m.loc[name]
         label = NEW.capitalize() if name == NEW else f"{i} {name}"
         rows.append({"Half a year before": label, "Customers": number(part.sum())} | {
-            str(j): _percent0(part[to] / part.sum()) if to in part.index else Prose(MISSING)
+            str(j): number(100 * part[to] / part.sum()) if to in part.index else Prose(MISSING)
             for j, to in enumerate(NAMES, 1)})
     frame = pd.DataFrame(rows)
     return table(frame, dict.fromkeys(frame.columns[1:], Prose))

@@ -109,7 +109,7 @@ def history(s: Study) -> Prose:
     customer = _sure(h.per_customer) if h.per_customer else _money(h.revenue / h.customers)
     return Prose(
         f"{count(h.customers, 'customer')} {'has' if h.customers == 1 else 'have'} bought "
-        f"{count(h.purchases, 'time')} for {_money(h.revenue)} in all. "
+        f"{count(h.purchases, 'time')} for {number(h.revenue)} in all. "
         f"That is {user} a user, of {number(h.users)} who signed up, and {customer} a customer."
     )
 
@@ -241,14 +241,17 @@ def parameters_table(s: Study) -> Prose:
     if isinstance(found := _purchases(s), Prose):
         return found
     frame = s.value.parameters.reset_index()
+    figure = partial(significant, figures=3)
     shown = pd.DataFrame({
         "Parameter": frame["parameter"].map(lambda name: SYMBOLS.get(name, name)),
         "What it says": frame["parameter"].map(MEANING),
         "Estimate": frame["estimate"],
         "Standard error": frame["standard_error"],
-        "95% interval": [_limits(*ends) for ends in zip(frame["low"], frame["high"], strict=True)],
+        "95% interval": [
+            Prose(f"{figure(low)} to {figure(high)}") if np.isfinite(high) else Prose(MISSING)
+            for low, high in zip(frame["low"], frame["high"], strict=True)
+        ],
     })
-    figure = partial(significant, figures=3)
     return table(shown, {"Estimate": figure, "Standard error": figure, "95% interval": Prose})
 
 
@@ -516,8 +519,8 @@ def holdout(s: Study) -> Prose:
         text += f"too {'few' if h.ratio.estimate > 1 else 'many'} predicted, and not by chance."
     if h.value_ratio is not None:
         text += (
-            f" In money, it is {_money(h.actual_value)} against a predicted "
-            f"{_money(h.predicted_value)} ({change(h.value_ratio.estimate, 1)}, 95% interval "
+            f" In money, it is {number(h.actual_value)} against a predicted "
+            f"{number(h.predicted_value)} ({change(h.value_ratio.estimate, 1)}, 95% interval "
             f"{change(h.value_ratio.low, 1)} to {change(h.value_ratio.high, 1)})."
         )
     return Prose(text)
