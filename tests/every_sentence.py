@@ -13,7 +13,7 @@ from render.qmd import Cell
 
 ROOT = Path(__file__).resolve().parents[1]
 # Names of things that are markup where they are not escaped, and how they would show.
-HOSTILE = ("<b>=| `x`", "= @fig-a", "# 2.0 [now](x)")
+HOSTILE = ("<b>=| `x` $a_$", "= @fig-a", "# 2.0 [now](x)")
 MARKUP = ("<b>", "@fig-a", "[now](", "`x`")
 
 

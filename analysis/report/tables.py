@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 
@@ -40,6 +41,24 @@ def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -
     return Prose(
         shown.to_markdown(index=False, tablefmt="pipe", colalign=align, disable_numparse=True)
     )
+
+
+def with_interval(
+    show: Formatter, ends: Callable[[float, float], str], row: pd.Series, name: str
+) -> Prose:
+    """A value of a row and its interval, `name_low` to `name_high`, as far as they can be told.
+
+    Args:
+        show: Prints the value.
+        ends: Prints the two ends of the interval.
+        row: Of a frame.
+        name: The column of the value.
+    """
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    if not math.isfinite(value):
+        return Prose(MISSING)
+    sure = f" ({ends(low, high)})" if math.isfinite(low) else ""
+    return Prose(f"{show(value)}{sure}")
 
 
 def _cell(value: object, show: Formatter) -> str:

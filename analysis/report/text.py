@@ -84,9 +84,21 @@ def day(iso: str) -> Prose:
     return Prose(f"{date.day}{NBSP}{_MONTHS[date.month - 1]}{NBSP}{date.year}")
 
 
+def p_cell(p: float) -> Prose:
+    """A p-value in a column of them: "0.034", "< 0.001"."""
+    return Prose(p_value(p).removeprefix(f"p{NBSP}").removeprefix(f"={NBSP}"))
+
+
 def interval(low: float, high: float, digits: int = 1, unit: str = "") -> Prose:
-    """The two ends of an interval: "4.2 to 9.9"."""
+    """The two ends of an interval: "4.2 to 9.9"; a dash where there is none."""
+    if not math.isfinite(low):
+        return Prose(MISSING)
     return Prose(f"{number(low, digits)}{unit}{NBSP}to{NBSP}{number(high, digits)}{unit}")
+
+
+def percents(low: float, high: float, digits: int = 1) -> Prose:
+    """The two ends of an interval of shares (0..1): "4.2% to 9.9%"."""
+    return interval(100 * low, 100 * high, digits, "%")
 
 
 def listing(parts: Iterable[str], last: str = "and") -> Prose:

@@ -179,9 +179,3 @@ def test_shipped_chapter_says_what_was_planted(shipped):
     assert table.count("\n") == 6 and "Never enrolled" in table
     actions = report.actions_table(shipped).splitlines()[2:]
     assert len({row.split("|")[4] for row in actions}) == 4  # each cluster has advice of its own
-
-
-def test_figures_are_light(shipped):
-    size = sum(len(FUNCTIONS[name](shipped)._repr_mimebundle_()[0]["image/svg+xml"])
-               for name in ("map_figure", "unseen_figure"))
-    assert size < 95_000

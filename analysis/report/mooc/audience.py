@@ -27,13 +27,13 @@ from analysis.report.mooc.labels import group
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
-    NBSP,
     Prose,
     count,
     escape,
     interval,
     listing,
     number,
+    p_cell,
     p_value,
     percent,
 )
@@ -152,11 +152,6 @@ def tied(s: Study) -> Prose:
     return Prose(text)
 
 
-def _p(p: float) -> Prose:
-    """A p-value under a head that says so."""
-    return Prose(p_value(p).lstrip(f"p{NBSP}="))
-
-
 def tests_table(s: Study) -> Prose:
     """How much of each measure's variance lies between the groups, alone and with the others equal."""
     a = s.audience
@@ -170,9 +165,9 @@ def tests_table(s: Study) -> Prose:
                 f"{number(100 * row['explained'], 2)} "
                 f"({interval(100 * row['explained_low'], 100 * row['explained_high'], 2)})")
             if told else Prose(MISSING),
-            "p": _p(row["p_adjusted"]) if told else Prose(MISSING),
+            "p": p_cell(row["p_adjusted"]) if told else Prose(MISSING),
             "Added to the other two, %": Prose(number(100 * row["added"], 2)),
-            "p, others equal": _p(row["adjusted_p"]),
+            "p, others equal": p_cell(row["adjusted_p"]),
         })
     if not rows:
         return ALONE

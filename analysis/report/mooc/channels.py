@@ -13,7 +13,7 @@ from analysis.mooc.channels import ALPHA, LEAST_MONTHS
 from analysis.mooc.reduce import MISSING as NO_CHANNEL
 from analysis.report import figures
 from analysis.report.mooc import labels
-from analysis.report.tables import table
+from analysis.report.tables import table, with_interval
 from analysis.report.text import (
     MISSING,
     Prose,
@@ -23,8 +23,10 @@ from analysis.report.text import (
     interval,
     listing,
     number,
+    p_cell,
     p_value,
     percent,
+    percents,
     significant,
 )
 
@@ -41,10 +43,6 @@ _money = partial(number, digits=2)
 _percent0 = partial(percent, digits=0)
 
 
-def _shares(low: float, high: float, digits: int = 1) -> Prose:
-    return interval(100 * low, 100 * high, digits, "%")
-
-
 def _points(low: float, high: float) -> Prose:
     return interval(100 * low, 100 * high, 1)
 
@@ -55,21 +53,6 @@ def _moneys(low: float, high: float) -> Prose:
 
 def _times(low: float, high: float) -> Prose:
     return interval(low, high, 2)
-
-
-def _with(show, limits, row: pd.Series, name: str) -> Prose:
-    """A value and its interval, as far as they can be told."""
-    value, low = row[name], row[f"{name}_low"]
-    if not np.isfinite(value):
-        return Prose(MISSING)
-    sure = f" ({limits(low, row[f'{name}_high'])})" if np.isfinite(low) else ""
-    return Prose(f"{show(value)}{sure}")
-
-
-def _p(p: float) -> Prose:
-    if not np.isfinite(p):
-        return Prose(MISSING)
-    return Prose("< 0.001" if p < 0.001 else "> 0.999" if p > 0.999 else number(p, 3))
 
 
 def _largest(frame: pd.DataFrame, size: str, most: int = MOST) -> pd.DataFrame:
@@ -100,12 +83,12 @@ def sold_table(s: Study) -> Prose:
     rows = [
         {
             "Channel": labels.group(name), "Orders": number(row.orders),
-            "Of orders": _with(percent, _shares, row, "share_of_orders"),
+            "Of orders": with_interval(percent, percents, row, "share_of_orders"),
             "Revenue": number(row.revenue),
-            "Of revenue": _with(percent, _shares, row, "share_of_revenue"),
-            "An order": _with(_money, _moneys, row, "order_value"),
-            "To the others": _with(partial(number, digits=2), _times, row, "order_value_ratio"),
-            "p": _p(row.order_value_p),
+            "Of revenue": with_interval(percent, percents, row, "share_of_revenue"),
+            "An order": with_interval(_money, _moneys, row, "order_value"),
+            "To the others": with_interval(partial(number, digits=2), _times, row, "order_value_ratio"),
+            "p": p_cell(row.order_value_p),
         }
         for name, row in _largest(s.channels.sold, "orders").iterrows()
     ]
@@ -123,12 +106,12 @@ def sold(s: Study) -> Prose:
     by_orders = frame.loc[frame.orders.idxmax()]
     text = (
         f"{escape(by_orders.name)} takes most orders, "
-        f"{_with(percent, _shares, by_orders, 'share_of_orders')} of them"
+        f"{with_interval(percent, percents, by_orders, 'share_of_orders')} of them"
     )
     if not frame.revenue.sum() > 0:
         return Prose(f"{text}. {NOTHING_PAID}")
     by_revenue = frame.loc[frame.revenue.idxmax()]
-    sure = _with(percent, _shares, by_revenue, "share_of_revenue")
+    sure = with_interval(percent, percents, by_revenue, "share_of_revenue")
     if by_revenue.name == by_orders.name:
         return Prose(f"{text}, and most revenue, {sure}.")
     return Prose(f"{text}; most revenue comes through {escape(by_revenue.name)}, {sure}.")
@@ -198,10 +181,7 @@ def _short(names: list[str]) -> dict[str, str]:
     """Labels for a figure: plain, cut, and told apart."""
     called: dict[str, str] = {}
     for name in names:
-        label = " ".join(labels.group(name).split())
-        label = label if len(label) <= LONGEST else f"{label[:LONGEST - 1]}…"
-        # matplotlib takes text between two dollar signs for a formula.
-        label = label.replace("$", "\\$")
+        label = labels.short(labels.group(name), LONGEST)
         while label in called.values():
             label += "′"
         called[name] = label
@@ -218,8 +198,8 @@ def trends_table(s: Study) -> Prose:
         {
             "Channel": labels.group(name), "First month": percent(row["first"]),
             "Last month": percent(row["last"]),
-            "Odds ratio a year": _with(partial(number, digits=2), _times, row, "odds_ratio"),
-            "Scatter": number(row.dispersion, 2), "p": _p(row.p_adjusted),
+            "Odds ratio a year": with_interval(partial(number, digits=2), _times, row, "odds_ratio"),
+            "Scatter": number(row.dispersion, 2), "p": p_cell(row.p_adjusted),
         }
         for name, row in t.loc[order].iterrows()
     ]
@@ -322,10 +302,10 @@ def referrals_table(s: Study) -> Prose:
     rows = [
         {
             "Channel": labels.group(name), "Users": number(row.users),
-            "Conversion": _with(percent, _shares, row, "conversion"),
-            "Value a user": _with(_money, _moneys, row, "value_per_user"),
-            "Value a customer": _with(_money, _moneys, row, "value_per_customer"),
-            "Of revenue": _with(percent, _shares, row, "share_of_revenue"),
+            "Conversion": with_interval(percent, percents, row, "conversion"),
+            "Value a user": with_interval(_money, _moneys, row, "value_per_user"),
+            "Value a customer": with_interval(_money, _moneys, row, "value_per_customer"),
+            "Of revenue": with_interval(percent, percents, row, "share_of_revenue"),
         }
         for name, row in _largest(s.channels.referrals, "users").iterrows()
     ]
@@ -339,14 +319,14 @@ def comparisons_table(s: Study) -> Prose:
     for name, row in _named(_largest(s.channels.referrals, "users")).iterrows():
         rows.append({
             "Channel": labels.group(name),
-            "Conversion, points": _with(
+            "Conversion, points": with_interval(
                 lambda v: number(100 * v, 1), _points, row, "conversion_difference"),
-            "p, conversion": _p(row.conversion_p),
-            "Value a user, ratio": _with(partial(number, digits=2), _times, row, "user_ratio"),
-            "p, user": _p(row.user_p),
-            "Value a customer, ratio": _with(
+            "p, conversion": p_cell(row.conversion_p),
+            "Value a user, ratio": with_interval(partial(number, digits=2), _times, row, "user_ratio"),
+            "p, user": p_cell(row.user_p),
+            "Value a customer, ratio": with_interval(
                 partial(number, digits=2), _times, row, "customer_ratio"),
-            "p, customer": _p(row.customer_p),
+            "p, customer": p_cell(row.customer_p),
         })
     if len(rows) < 2:
         return Prose("There are no two referral channels to compare.")
@@ -369,7 +349,7 @@ def relative_table(s: Study) -> Prose:
             "Channel": labels.group(name), "Value a user": told(row.relative_value),
             "Conversion": told(row.relative_conversion),
             "Value a customer": told(row.relative_customer),
-            "Conversion, countries alike": _with(show, _times, row, "adjusted_conversion"),
+            "Conversion, countries alike": with_interval(show, _times, row, "adjusted_conversion"),
         }
         for name, row in frame.iterrows()
     ]
@@ -448,8 +428,8 @@ def conversion(s: Study) -> Prose:
     best, worst = frame.loc[frame.conversion.idxmax()], frame.loc[frame.conversion.idxmin()]
     text = (
         f"The share of users who became customers differs between referral channels ({effect}): from "
-        f"{_with(percent, _shares, best, 'conversion')} of those who came through "
-        f"{escape(best.name)} to {_with(percent, _shares, worst, 'conversion')} through "
+        f"{with_interval(percent, percents, best, 'conversion')} of those who came through "
+        f"{escape(best.name)} to {with_interval(percent, percents, worst, 'conversion')} through "
         f"{escape(worst.name)}."
     )
     up, down = _sides(frame, "conversion_p", "conversion_difference", 0)

@@ -172,7 +172,7 @@ def funnel_figure(s: Study) -> p9.ggplot | Prose:
     total = s.funnel.total.iloc[0]
     parts = {f"Everybody ({total.iloc[0]:,})": total}
     for source, row in _sources(s).iterrows():
-        parts[f"{_short(source_name(source), 20)} ({row.iloc[0]:,})"] = row
+        parts[f"{labels.short(source_name(source), 20)} ({row.iloc[0]:,})"] = row
     frame = pd.DataFrame([
         {"who": who, "stage": stage, "share": row.iloc[place] / row.iloc[0],
          "label": f"{100 * row.iloc[place] / row.iloc[0]:.0f}%"}
@@ -212,10 +212,6 @@ def _order(wide: pd.DataFrame) -> list[str]:
     last = {OTHERS: 1, MISSING: 2}
     sizes = wide[wide["first"] > 0]["first"]
     return sorted(sizes.index, key=lambda group: (last.get(group, 0), -sizes[group]))
-
-
-def _short(name: str, most: int = 34) -> str:
-    return name if len(name) <= most else f"{name[:most - 1]}…"
 
 
 def losses(s: Study) -> Prose:
@@ -306,7 +302,7 @@ def sources_figure(s: Study) -> p9.ggplot | Prose:
         return Prose("Fewer than two sources are large enough to be compared.")
     panels = {"enrolled": "Enrolled, of sign-ups", "completed": "Completed, of enrolled"}
     rows = [
-        {"source": _short(source_name(source), 20), "panel": panel, "share": row["share"],
+        {"source": labels.short(source_name(source), 20), "panel": panel, "share": row["share"],
          "low": row["low"], "high": row["high"], "adjusted": _adjusted_share(s, step, source)}
         for step, panel in panels.items() for source in kept for row in (rates.loc[(source, step)],)
         if row["users"] > 0

@@ -23,6 +23,7 @@ from analysis.mooc.products import (
     WORTH,
 )
 from analysis.report import figures
+from analysis.report.mooc import labels
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
@@ -199,7 +200,7 @@ def pareto_figure(s: Study) -> p9.ggplot | Prose:
     marked = pd.DataFrame(rows, columns=["rank", "revenue", "title", "abc"])
     n = len(ranked)
     marked["label"] = [
-        f"{rank}: {_short(name)}" for rank, name in zip(marked["rank"], marked.title, strict=True)]
+        f"{rank}: {labels.short(name, LONGEST)}" for rank, name in zip(marked["rank"], marked.title, strict=True)]
     points = ranked.assign(rank=np.arange(1, n + 1), revenue=shares)
     ends = [int((ranked.abc <= kind).sum()) for kind in CLASSES]
     places = pd.DataFrame({
@@ -230,11 +231,6 @@ def pareto_figure(s: Study) -> p9.ggplot | Prose:
         + p9.labs(x="Courses, most revenue first", y="Share of revenue, cumulated")
         + figures.theme(height=3.3, legend="none")
     )
-
-
-def _short(name: str) -> str:
-    name = " ".join(str(name).split())
-    return name if len(name) <= LONGEST else f"{name[:LONGEST - 1].rstrip()}…"
 
 
 def shift(s: Study) -> Prose:

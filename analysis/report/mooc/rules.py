@@ -25,6 +25,7 @@ from analysis.report.text import (
     number,
     paragraph,
     percent,
+    percents,
     significant,
 )
 from analysis.stats.intervals import Interval
@@ -89,10 +90,6 @@ def _sure(value: float, low: float, high: float, digits: int = 1) -> Prose:
     if not math.isfinite(low):
         return number(value, digits)
     return Prose(f"{number(value, digits)} ({_limits(low, high, digits)})")
-
-
-def _shares(low: float, high: float, digits: int = 1) -> Prose:
-    return interval(100 * low, 100 * high, digits, "%")
 
 
 def _mined(pairs: Pairs) -> bool:
@@ -297,7 +294,7 @@ def sets_table(s: Study) -> Prose:
             "also takes": _name(s, row.consequent), "Orders": row.baskets, "Support": row.support,
             "Confidence": Prose(
                 f"{percent(row.confidence)} "
-                f"({_shares(row.confidence_low, row.confidence_high, 0)})"),
+                f"({percents(row.confidence_low, row.confidence_high, 0)})"),
             "Lift": _sure(row.lift, row.lift_low, row.lift_high),
         }
         for row in rules.head(MOST_ROWS).itertuples()
@@ -423,7 +420,7 @@ def steps(s: Study) -> Prose:
     text = f"{count(len(t.found), 'step')} up {'stands' if len(t.found) == 1 else 'stand'} out. "
     text += (
         f"{'The strongest leads' if len(t.found) > 1 else 'It leads'} from {_title(s, lower)} to {_title(s, upper)}: "
-        f"{percent(row.share)} of the later purchases of customers who have the first and not the second are the second (95% interval {_shares(row.low, row.high)}), "
+        f"{percent(row.share)} of the later purchases of customers who have the first and not the second are the second (95% interval {percents(row.low, row.high)}), "
         f"and at equal value the odds are {_times(row.odds_ratio)} those of customers who don't have the first ({_limits(row.odds_low, row.odds_high)})."
     )
     return Prose(text)
@@ -494,7 +491,7 @@ def steps_table(s: Study) -> Prose:
             "From": _name(s, lower), "to": _name(s, upper),
             "Price": f"{number(row.price_lower, 2)} to {number(row.price_upper, 2)}",
             "Purchases": row.purchases,
-            "of them the second": Prose(f"{percent(row.share)} ({_shares(row.low, row.high)})"),
+            "of them the second": Prose(f"{percent(row.share)} ({percents(row.low, row.high)})"),
             "Odds ratio": _sure(row.odds_ratio, row.odds_low, row.odds_high),
             "At any value": row.crude,
         }
@@ -627,7 +624,7 @@ def trial_table(s: Study) -> Prose:
 
 
 def _rate(i: Interval | None) -> Prose:
-    return Prose(MISSING) if i is None else Prose(f"{percent(i.estimate)} ({_shares(i.low, i.high)})")
+    return Prose(MISSING) if i is None else Prose(f"{percent(i.estimate)} ({percents(i.low, i.high)})")
 
 
 def _points(i: Interval | None) -> Prose:

@@ -12,7 +12,7 @@ from analysis.mooc import Study
 from analysis.mooc.channels import LEAST_CUSTOMERS
 from analysis.mooc.segments import MOVES, NAMES, NEW, RULES, TOP, Prediction
 from analysis.report import figures
-from analysis.report.tables import table
+from analysis.report.tables import table, with_interval
 from analysis.report.text import (
     MISSING,
     Prose,
@@ -24,6 +24,7 @@ from analysis.report.text import (
     p_value,
     paragraph,
     percent,
+    percents,
     significant,
 )
 
@@ -58,10 +59,6 @@ _percent0 = partial(percent, digits=0)
 _money = partial(number, digits=2)
 
 
-def _shares(low: float, high: float, digits: int = 1) -> Prose:
-    return interval(100 * low, 100 * high, digits, "%") if np.isfinite(low) else Prose(MISSING)
-
-
 def _moneys(low: float, high: float) -> Prose:
     return interval(low, high, 2) if np.isfinite(low) else Prose(MISSING)
 
@@ -90,15 +87,6 @@ def _unfollowed(s: Study) -> Prose | None:
             "with customers to tell apart, so nobody could be followed from one date to another."
         )
     return None
-
-
-def _with(show, limits_, row: pd.Series, name: str) -> Prose:
-    """A value and its interval, as far as they can be told."""
-    value, low = row[name], row[f"{name}_low"]
-    if not np.isfinite(value):
-        return Prose(MISSING)
-    sure = f" ({limits_(low, row[f'{name}_high'])})" if np.isfinite(low) else ""
-    return Prose(f"{show(value)}{sure}")
 
 
 # Scores and ties
@@ -214,9 +202,9 @@ def sizes_table(s: Study) -> Prose:
     rows = [
         {
             "Segment": name, "Customers": number(row.customers), "Share": percent(row["share"]),
-            "Of revenue": _with(percent, _shares, row, "share_of_revenue"),
-            "Revenue a customer": _with(_money, _moneys, row, "value"),
-            "An order": _with(_money, _moneys, row, "order_value"),
+            "Of revenue": with_interval(percent, percents, row, "share_of_revenue"),
+            "Revenue a customer": with_interval(_money, _moneys, row, "value"),
+            "An order": with_interval(_money, _moneys, row, "order_value"),
         }
         for name, row in s.segments.sizes.iterrows()
     ]
@@ -234,7 +222,7 @@ def sizes(s: Study) -> Prose:
     most = frame.loc[frame.revenue.idxmax()]
     dense = (frame.share_of_revenue / frame["share"].where(frame["share"] > 0)).idxmax()
     row = frame.loc[dense]
-    sure = (f" (95% interval {_shares(most.share_of_revenue_low, most.share_of_revenue_high)})"
+    sure = (f" (95% interval {percents(most.share_of_revenue_low, most.share_of_revenue_high)})"
             if np.isfinite(most.share_of_revenue_low) else "")
     text = (
         f"Most revenue so far came from **{most.name}**: {percent(most.share_of_revenue, 0)}{sure} "
@@ -276,7 +264,7 @@ def tenure(s: Study) -> Prose:
                      "compared.")
     text = (
         f"Of {count(t.customers, 'customer')}, {percent(t.share, 0)} "
-        f"(95% interval {_shares(t.low, t.high, 0)}) have the same segment by the users table as by "
+        f"(95% interval {percents(t.low, t.high, 0)}) have the same segment by the users table as by "
         "their orders"
     )
     if t.kappa is not None:
@@ -285,7 +273,7 @@ def tenure(s: Study) -> Prose:
     if t.old_share is not None:
         text += (
             f" Of the {number(t.recent)} who bought recently (scores 4 and 5), {percent(t.old_share, 0)} "
-            f"({_shares(t.old_low, t.old_high, 0)}) are called long gone (1 and 2) by the users "
+            f"({percents(t.old_low, t.old_high, 0)}) are called long gone (1 and 2) by the users "
             "table, only because they came early"
         )
         text += "." if t.called_old else ": none."
@@ -324,7 +312,7 @@ def moves_table(s: Study) -> Prose:
             label = move.replace("_", " ").capitalize()
             cells[label] = Prose(
                 f"{percent(row[f'{move}_share'], 0)} "
-                f"({_shares(row[f'{move}_low'], row[f'{move}_high'], 0)})")
+                f"({percents(row[f'{move}_low'], row[f'{move}_high'], 0)})")
         rows.append(cells)
     frame = pd.DataFrame(rows)
     return table(frame, dict.fromkeys(frame.columns[1:], Prose))
@@ -386,7 +374,7 @@ def stability_table(s: Study) -> Prose:
         return said
     rows = [
         {"What is changed": CHANGES[change], "Customers in both": number(row.customers),
-         "Same segment": _or_dash(percent, row.share), "95% interval": _shares(row.low, row.high),
+         "Same segment": _or_dash(percent, row.share), "95% interval": percents(row.low, row.high),
          "Kappa": _or_dash(partial(number, digits=2), row.kappa)}
         for change, row in s.segments.stability.iterrows()
     ]
@@ -405,7 +393,7 @@ def stability(s: Study) -> Prose:
     changed = CHANGES[least.name]
     return Prose(
         f"The change that moves most customers is “{changed[0].lower()}{changed[1:]}”: it leaves "
-        f"{percent(least['share'], 0)} where they were ({_shares(least.low, least.high, 0)}); the "
+        f"{percent(least['share'], 0)} where they were ({percents(least.low, least.high, 0)}); the "
         f"one that moves fewest leaves {percent(most['share'], 0)}. A name is a label for a day and "
         "a rule, not a trait of the customer."
     )
@@ -470,9 +458,9 @@ def prediction_table(s: Study) -> Prose:
     for name, row in _followed(s.segments.prediction).iterrows():
         rows.append({
             "Segment": name, "Customers": number(row.customers),
-            "Bought": _with(_percent0, partial(_shares, digits=0), row, "share"),
+            "Bought": with_interval(_percent0, partial(percents, digits=0), row, "share"),
             "p, bought": _p(row.share_p),
-            "Revenue a customer": _with(_money, _moneys, row, "value"),
+            "Revenue a customer": with_interval(_money, _moneys, row, "value"),
             "p, revenue": _p(row.value_p),
         })
     frame = pd.DataFrame(rows)
@@ -520,8 +508,8 @@ def prediction(s: Study) -> Prose:
     best, worst = frame.loc[frame["share"].idxmax()], frame.loc[frame["share"].idxmin()]
     return Prose(
         f"{text}. The most likely to buy, {best.name}, did so in {percent(best['share'], 0)} of cases "
-        f"({_shares(best.share_low, best.share_high, 0)}), the least, {worst.name}, in "
-        f"{percent(worst['share'], 0)} ({_shares(worst.share_low, worst.share_high, 0)}).")
+        f"({percents(best.share_low, best.share_high, 0)}), the least, {worst.name}, in "
+        f"{percent(worst['share'], 0)} ({percents(worst.share_low, worst.share_high, 0)}).")
 
 
 def prediction_money(s: Study) -> Prose:
@@ -559,7 +547,7 @@ def names(s: Study) -> Prose:
         return Prose("There were no customers of much value who had not bought for long.")
     row = frame.loc[name]
     told = (f"{percent(row['share'], 0)} of them bought "
-            f"({_shares(row.share_low, row.share_high, 0)})")
+            f"({percents(row.share_low, row.share_high, 0)})")
     if row.side == "below":
         return Prose(
             f"“{name}” is the name that is easiest to misread: these were among the best customers, "

@@ -35,6 +35,7 @@ from analysis.report.text import (
     p_value,
     paragraph,
     percent,
+    percents,
     significant,
 )
 from analysis.stats.intervals import Interval
@@ -68,10 +69,6 @@ def _sure(i: Interval, digits: int = 2) -> Prose:
     if not np.isfinite(i.high):
         return number(i.estimate, digits)
     return Prose(f"{number(i.estimate, digits)} (95% interval {_limits(i.low, i.high, digits)})")
-
-
-def _shares(low: float, high: float, digits: int = 1) -> Prose:
-    return interval(100 * low, 100 * high, digits, "%")
 
 
 NO_MODEL = Prose("Without a model of repeat purchases there is nothing to show here.")
@@ -131,7 +128,7 @@ def history_uneven(s: Study) -> Prose:
         f"Half of the customers have spent less than {_money(h.median)}, a tenth more than "
         f"{_money(h.upper)}; the tenth who spent most have brought "
         f"{percent(h.top_share.estimate, 0)} of all revenue (95% interval "
-        f"{_shares(h.top_share.low, h.top_share.high, 0)}), and {again}."
+        f"{percents(h.top_share.low, h.top_share.high, 0)}), and {again}."
     )
 
 
@@ -147,7 +144,7 @@ def formula_table(s: Study) -> Prose:
         {
             "Lost after": Prose(count(days, "day")),
             "Churn a period": Prose(
-                f"{percent(row.churn)} ({_shares(row.churn_low, row.churn_high)})"),
+                f"{percent(row.churn)} ({percents(row.churn_low, row.churn_high)})"),
             "Purchases a period": number(row.purchases, 2),
             "Value of one": _money(row.order_value),
             "Lifetime, days": number(row.lifetime),
@@ -179,7 +176,7 @@ def formula(s: Study) -> Prose:
         f"Call a customer lost who buys nothing for {count(days, 'day')}. Of the "
         f"{count(int(row.active), 'customer')} who bought in the {days} days before the last {days}, "
         f"{percent(row.churn)} bought nothing in these (95% interval "
-        f"{_shares(row.churn_low, row.churn_high)}): that is the churn. "
+        f"{percents(row.churn_low, row.churn_high)}): that is the churn. "
         f"Who did buy in the last {days} days bought {number(row.purchases, 2)} times, for "
         f"{_money(row.order_value)} each. "
     )
@@ -647,7 +644,7 @@ def concentration(s: Study) -> Prose:
     text = (
         f"The {percent(part, 0)} of customers with the highest expectations are expected to bring "
         f"{percent(f.top_share.estimate, 0)} of the value to come (95% interval "
-        f"{_shares(f.top_share.low, f.top_share.high, 0)})."
+        f"{percents(f.top_share.low, f.top_share.high, 0)})."
     )
     last = f.tenths.iloc[-1]
     passed = f.tenths.iloc[:-1][f.tenths["spent"].iloc[:-1] < last.spent]
@@ -694,7 +691,7 @@ def channels(s: Study) -> Prose:
     said = (
         f"Welch’s F = {number(test.statistic, 2)}, {p_value(test.p_value)}, of the variance between "
         f"customers {percent(test.effect.value, 1)} lies between channels, 95% interval "
-        f"{_shares(test.effect.low, test.effect.high)}"
+        f"{percents(test.effect.low, test.effect.high)}"
     )
     apart = known[known["p_adjusted"] < ALPHA]
     if test.p_value < ALPHA and len(apart):
