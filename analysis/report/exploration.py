@@ -36,7 +36,7 @@ def tables_table(s: Study, study: str) -> Prose:
         if not known.empty:
             first, last = known.iloc[0][["lowest", "highest"]]
             covers = day(first) if first[:10] == last[:10] else f"{day(first)} to {day(last)}"
-        rows.append({"Table": name, "One row is": contracts[name].row,
+        rows.append({"Table": name, "One row is": contracts[name].row.replace("`", ""),
                      "Rows": part["rows"].iloc[0], "Days": covers})
     return table(pd.DataFrame(rows), {"Rows": number, "Days": Prose})
 
@@ -86,7 +86,10 @@ def cleaning_table(s: Study) -> Prose:
         return Prose("No row broke a rule, and nothing was dropped.")
     frame = pd.DataFrame({
         "Table": s.cleaning["table"],
-        "Rule": s.cleaning["column"] + " " + s.cleaning["rule"],
+        "Rule": [
+            f"{column} {rule}" if rule.startswith("must ") else rule
+            for column, rule in zip(s.cleaning["column"], s.cleaning["rule"], strict=True)
+        ],
         "Rows that break it": s.cleaning["count"],
         "Of the table": s.cleaning["share"],
         "What was done": s.cleaning["handling"],

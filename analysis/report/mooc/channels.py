@@ -43,6 +43,10 @@ _money = partial(number, digits=2)
 _percent0 = partial(percent, digits=0)
 
 
+def _hundreds(share: float) -> Prose:
+    return number(100 * share, 1)
+
+
 def _points(low: float, high: float) -> Prose:
     return interval(100 * low, 100 * high, 1)
 
@@ -83,9 +87,8 @@ def sold_table(s: Study) -> Prose:
     rows = [
         {
             "Channel": labels.group(name), "Orders": number(row.orders),
-            "Of orders": with_interval(percent, percents, row, "share_of_orders"),
-            "Revenue": number(row.revenue),
-            "Of revenue": with_interval(percent, percents, row, "share_of_revenue"),
+            "Of orders, %": with_interval(_hundreds, _points, row, "share_of_orders"),
+            "Of revenue, %": with_interval(_hundreds, _points, row, "share_of_revenue"),
             "An order": with_interval(_money, _moneys, row, "order_value"),
             "To the others": with_interval(partial(number, digits=2), _times, row, "order_value_ratio"),
             "p": p_cell(row.order_value_p),
@@ -320,7 +323,7 @@ def comparisons_table(s: Study) -> Prose:
         rows.append({
             "Channel": labels.group(name),
             "Conversion, points": with_interval(
-                lambda v: number(100 * v, 1), _points, row, "conversion_difference"),
+                _hundreds, _points, row, "conversion_difference"),
             "p, conversion": p_cell(row.conversion_p),
             "Value a user, ratio": with_interval(partial(number, digits=2), _times, row, "user_ratio"),
             "p, user": p_cell(row.user_p),
