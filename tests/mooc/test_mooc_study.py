@@ -12,6 +12,7 @@ from mooc_logs import as_tables, random_frames
 from scipy import stats
 
 from analysis import mooc
+from analysis.mooc import segments, transactions
 from analysis.mooc.funnels import STAGES
 
 
@@ -199,7 +200,8 @@ def test_few_weeks_of_orders_have_no_migration(small):
     early = small["orders"].order_timestamp < small["orders"].order_timestamp.min() + pd.Timedelta(
         days=5
     )
-    study = mooc.analyse(as_tables(small | {"orders": small["orders"][early]}))
-    assert study.segments.migration is None
-    assert study.value.transactions["all"].customers == early.groupby(
+    tables = as_tables(small | {"orders": small["orders"][early]})
+    orders, end = tables.table("orders"), small["orders"].order_timestamp[early].max().date()
+    assert segments.segments(orders, tables.table("users"), end).migration is None
+    assert transactions.transactions(orders, end).customers == early.groupby(
         small["orders"].user_id).any().sum()
