@@ -40,7 +40,6 @@ from analysis.stats.multiplicity import holm
 from analysis.stats.survival import KaplanMeier, LogRank
 
 ENROLLED, COMPLETED = "enrolled_in_course", "completed_course"
-UNIT = ("user_id", COURSE)
 
 MOST_SOURCES = 6
 LEAST_ENROLMENTS = 100  # of a source that stands for itself

@@ -101,6 +101,11 @@ def percents(low: float, high: float, digits: int = 1) -> Prose:
     return interval(100 * low, 100 * high, digits, "%")
 
 
+def capital(text: str) -> Prose:
+    """A text with its first letter large, as the beginning of a sentence."""
+    return Prose(text[:1].upper() + text[1:])
+
+
 def listing(parts: Iterable[str], last: str = "and") -> Prose:
     """Parts as an enumeration: "a, b and c"."""
     parts = list(parts)

@@ -20,6 +20,7 @@ from analysis.report.text import (
     MISSING,
     NBSP,
     Prose,
+    capital,
     count,
     country,
     day,
@@ -243,7 +244,7 @@ def monthly(s: Study) -> Prose:
                     if np.isfinite(r[f"{name}_low"]) else str(show(r[name])) for r in (a, b))
         parts.append(f"{what} was {old} in {_month(a['month'])} and {new} in {_month(b['month'])}")
     text = "; ".join(parts)
-    text = f"{text[0].upper()}{text[1:]}."
+    text = f"{capital(text)}."
     steps = frame.shift()
     apart = int(((frame["arpu_low"] > steps["arpu_high"])
                  | (frame["arpu_high"] < steps["arpu_low"])).sum())

@@ -19,6 +19,7 @@ from analysis.report.text import (
     MISSING,
     NBSP,
     Prose,
+    capital,
     change,
     count,
     day,
@@ -376,7 +377,7 @@ def weekly(s: Study) -> Prose:
         else:
             parts.append(f"no weekly pattern is shown for {NAMES[m]} ({p_value(p)})")
     text = "; ".join(parts)
-    return Prose(f"{text[0].upper()}{text[1:]} (95% intervals in brackets).")
+    return Prose(f"{capital(text)} (95% intervals in brackets).")
 
 
 def _fit(s: Study, measure: str):
@@ -436,7 +437,7 @@ def yearly(s: Study) -> Prose:
     more = [NAMES[m] for m in fitted if _fit(s, m).second_wave_p <= 0.05]
     second = (f" A second wave, half a year long, would fit {listing(more)} better still." if more
               else " A second wave, half a year long, is not called for.")
-    return Prose(f"{text[0].upper()}{text[1:]}; 95% intervals in brackets.{second}")
+    return Prose(f"{capital(text)}; 95% intervals in brackets.{second}")
 
 
 def decomposition_figure(s: Study) -> p9.ggplot | Prose:

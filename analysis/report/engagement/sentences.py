@@ -13,6 +13,7 @@ from analysis.report.sentences import (
 )
 from analysis.report.text import (
     Prose,
+    capital,
     change,
     count,
     dropped,
@@ -328,7 +329,7 @@ def growth_sentence(s: study.Study) -> Prose:
             f"({change(t.total_after / t.total_before)})"
         )
     text = f"{parts[0]}; {parts[1]}."
-    return Prose(text[0].upper() + text[1:])
+    return capital(text)
 
 
 def decomposition_sentence(s: study.Study, plan: str) -> Prose:
@@ -483,7 +484,7 @@ def conclusion(s: study.Study) -> Prose:
         else:
             told = f"for {who} neither an increase nor its absence is shown"
         sentences.append(told)
-    text = f"{sentences[0][0].upper()}{sentences[0][1:]}; {sentences[1]}."
+    text = f"{capital(sentences[0])}; {sentences[1]}."
     t = s.turnover["free"]
     total = t.total_after / t.total_before
     if t.mean_after < t.mean_before and total > 1:

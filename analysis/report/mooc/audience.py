@@ -28,6 +28,7 @@ from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
     Prose,
+    capital,
     count,
     escape,
     interval,
@@ -295,16 +296,12 @@ def _sentence(s: Study, factor: str, measures: tuple[str, ...], what: str) -> st
     return f"{text}; {LABELS[best]} is {ends}" if ends else text
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def value(s: Study) -> Prose:
     """Which factors go with what users are worth."""
     if not _compared(s):
         return ALONE
     return Prose(" ".join(
-        f"{_capital(_sentence(s, factor, VALUE, 'value'))}." for factor in _compared(s)))
+        f"{capital(_sentence(s, factor, VALUE, 'value'))}." for factor in _compared(s)))
 
 
 def engagement(s: Study) -> Prose:
@@ -312,7 +309,7 @@ def engagement(s: Study) -> Prose:
     if not _compared(s):
         return ALONE
     return Prose(" ".join(
-        f"{_capital(_sentence(s, factor, ENGAGEMENT, 'how they learn'))}."
+        f"{capital(_sentence(s, factor, ENGAGEMENT, 'how they learn'))}."
         for factor in _compared(s)))
 
 
@@ -417,7 +414,7 @@ def answer(s: Study) -> Prose:
     rest = [NAMES[f] for f in compared if NAMES[f] not in (*learning, *worth)]
     text = f"{first}; {second}."
     if rest and (learning or worth):
-        text += (f" {_capital(listing(rest))} {'is' if len(rest) == 1 else 'are'} not shown to "
+        text += (f" {capital(listing(rest))} {'is' if len(rest) == 1 else 'are'} not shown to "
                  "matter beside the others.")
     return Prose(text)
 

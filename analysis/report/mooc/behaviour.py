@@ -26,6 +26,7 @@ from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
     Prose,
+    capital,
     count,
     interval,
     listing,
@@ -243,7 +244,7 @@ def segments_table(s: Study) -> Prose:
     b = s.behaviour
     frame = b.segments
     shown = pd.DataFrame({
-        "Users who": [name[0].upper() + name[1:] for name in frame.index],
+        "Users who": [capital(name) for name in frame.index],
         "Users": frame["users"].to_numpy(),
         "Of all users": frame["share"].to_numpy(),
         "Minutes per course": [_sure(row, MINUTES, 0) for _, row in frame.iterrows()],
@@ -424,7 +425,7 @@ def actions_table(s: Study) -> Prose:
         return _none(s)
     rows = _clusters(s)
     shown = pd.DataFrame([
-        {"Users who": name[0].upper() + name[1:], "Users": row["users"],
+        {"Users who": capital(name), "Users": row["users"],
          "Not completed any": round(row["users"] * (1 - row["completed"])),
          "Worth trying": _action(s, name)[0], "Judged by": _action(s, name)[1]}
         for name, row in rows.iterrows()

@@ -17,6 +17,7 @@ from analysis.report.tables import table, with_interval
 from analysis.report.text import (
     MISSING,
     Prose,
+    capital,
     count,
     day,
     escape,
@@ -145,7 +146,7 @@ def order_value(s: Study) -> Prose:
         for name, row in apart.iterrows()
     ]
     text = listing(parts)
-    return Prose(f"{text[0].upper()}{text[1:]}.")
+    return Prose(f"{capital(text)}.")
 
 
 def mix_figure(s: Study) -> p9.ggplot | Prose:

@@ -17,6 +17,7 @@ from analysis.report.tables import table
 from analysis.report.text import (
     NBSP,
     Prose,
+    capital,
     count,
     escape,
     interval,
@@ -378,7 +379,7 @@ def _standing_out(found: Rates, what: str) -> Prose:
             f"No single country is shown to differ from the others in {what}, {family}; that is not to say that none does."
         )
     return Prose(
-        f"{what[0].upper()}{what[1:]} is {', and '.join(parts)} than in all other countries together, {family}."
+        f"{capital(what)} is {', and '.join(parts)} than in all other countries together, {family}."
     )
 
 

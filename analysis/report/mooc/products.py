@@ -28,6 +28,7 @@ from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
     Prose,
+    capital,
     change,
     count,
     day,
@@ -457,5 +458,5 @@ def recommendation(s: Study) -> Prose:
         does.append(f"retire {_titles(s, retire.index)}, or repair {'it' if len(retire) == 1 else 'them'}")
     said = listing(does)
     return Prose(
-        f"**{said[0].upper()}{said[1:]}.** {'It sells' if len(promote) + len(retire) == 1 else 'They sell'} less than half of what courses of that price and category do (@sec-mooc-laggards). Test a promotion on a part of the visitors, and set a date at which to retire what does not move."
+        f"**{capital(said)}.** {'It sells' if len(promote) + len(retire) == 1 else 'They sell'} less than half of what courses of that price and category do (@sec-mooc-laggards). Test a promotion on a part of the visitors, and set a date at which to retire what does not move."
     )

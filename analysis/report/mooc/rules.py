@@ -17,6 +17,7 @@ from analysis.report.text import (
     MISSING,
     NBSP,
     Prose,
+    capital,
     count,
     day,
     escape,
@@ -698,7 +699,7 @@ def recommendation(s: Study) -> Prose:
         why.append(f"who has {_title(s, lower)} has {_times(row)} the odds to buy {_title(s, upper)} next at equal value")
     head = " and ".join(what) if bundles else f"offer {what[0]}"
     return Prose(
-        f"**{head[0].upper()}{head[1:]}, to a random half of the customers.** "
+        f"**{capital(head)}, to a random half of the customers.** "
         f"Because {listing(why)} (@sec-mooc-rules); many of these would be bought unasked, so only the half without the offer tells what it adds."
     )
 
