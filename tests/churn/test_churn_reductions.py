@@ -14,6 +14,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis import churn
+from analysis.churn import reductions
 from analysis.simulate import netflix
 from analysis.sources import Tables, open_study
 
@@ -121,7 +122,7 @@ def case(request):
 def test_churn_by_category(case):
     frame, study = case
     found = study.churn_by_category
-    assert list(found) == list(churn.CATEGORIES)
+    assert list(found) == list(reductions.CATEGORIES)
     for column, table in found.items():
         values = frame[column].map({0: "No", 1: "Yes"}) if column == "promo_used" else frame[column]
         assert table.value.tolist() == sorted(set(values))
@@ -134,7 +135,7 @@ def test_churn_by_category(case):
 def test_churn_by_number(case):
     frame, study = case
     found = study.churn_by_number
-    assert list(found) == list(churn.NUMBERS)
+    assert list(found) == list(reductions.NUMBERS)
     for column, table in found.items():
         values = frame[column]
         assert table.subscribers.sum() == len(frame)
@@ -167,7 +168,7 @@ def test_summaries(case):
         status: frame[frame.churned == flag] for status, flag in (("Yes", 1), ("No", 0))
     }
     for status, part in parts.items():
-        for column in churn.NUMBERS:
+        for column in reductions.NUMBERS:
             if status is None:
                 found = study.numbers[column]
             elif len(part):
@@ -238,7 +239,7 @@ def test_queries_by_age(case):
 def test_cross_moments(case):
     frame, study = case
     found = study.cross_moments
-    columns = [*churn.NUMBERS, "promo_used", "churned"]
+    columns = [*reductions.NUMBERS, "promo_used", "churned"]
     assert len(found) == len(columns) * (len(columns) - 1) / 2
     for (x, y), moments in found.items():
         a, b = frame[x].to_numpy(float), frame[y].to_numpy(float)
@@ -264,8 +265,8 @@ def test_cross_moments_keep_their_digits_far_from_zero():
     assert found.ss_y == pytest.approx(found.ss_x / 64, rel=1e-9)
     # The means only centre: poor ones change nothing but rounding.
     table = tables(frame).table("subscribers")
-    good = churn.cross_moments(table, {c: frame[c].mean() for c in churn.NUMBERS})
-    poor = churn.cross_moments(table, {})
+    good = reductions.cross_moments(table, {c: frame[c].mean() for c in reductions.NUMBERS})
+    poor = reductions.cross_moments(table, {})
     for pair, moments in good.items():
         assert moments.sp == pytest.approx(poor[pair].sp, rel=1e-9, abs=1e-6), pair
 
@@ -289,7 +290,7 @@ def test_twice_the_same_subscribers_keep_every_share_and_mean(seed):
     once, twice = (churn.analyse(tables(f)) for f in (frame, pd.concat([frame, frame])))
     assert twice.subscribers == 2 * once.subscribers
     assert twice.churn_rate.estimate == once.churn_rate.estimate
-    for column in churn.CATEGORIES:
+    for column in reductions.CATEGORIES:
         a, b = once.churn_by_category[column], twice.churn_by_category[column]
         close(a.rate, b.rate)
         assert (b.subscribers == 2 * a.subscribers).all()

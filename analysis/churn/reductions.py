@@ -1,8 +1,4 @@
-"""Study 4: who leaves a video service?
-
-The unit is a subscriber; the outcome is whether he or she has churned. Everything here reduces the
-table `subscribers` where it is, to small frames of counts and moments: the tests and models of the
-chapter need no more than these. `analyse` makes them all.
+"""Counts and moments of the subscribers, reduced where the table is; `reduce` makes them all.
 
 Shares come with 95% Wilson intervals, means with 95% t intervals (missing where a group has fewer
 than two subscribers or no spread).
@@ -21,8 +17,6 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from analysis.results import Scalar, flatten
-from analysis.sources import Tables
 from analysis.stats import intervals
 from analysis.stats.intervals import Interval
 from analysis.stats.moments import Moments
@@ -32,16 +26,6 @@ NUMBERS = (
     "subscription_months", "age", "monthly_income", "profiles", "daily_watch_hours",
     "satisfaction_score", "engagement_rate", "support_queries",
 )
-# The columns that name the rows of the study's frames.
-KEYS = {
-    "churn_by_category": ("value",),
-    "churn_by_number": ("from_value",),
-    "readings": ("value", "churned"),
-    "months": ("month",),
-    "engagement_by_device": ("value",),
-    "queries_by_age": ("from_age",),
-    "queries_by_age_band": ("from_age",),
-}
 # A number with so many different values or fewer is grouped value by value.
 FEW_VALUES = 12
 # Upper ends of the groups of numbers that have customary ones; the last group is open.
@@ -93,13 +77,10 @@ class CrossMoments:
 
 
 @dataclass(frozen=True)
-class Study:
-    """The study's reductions; every number of the chapter rests on these.
+class Reductions:
+    """What tests of subscribers rest on.
 
     Attributes:
-        origin: Where the table is, for people.
-        fallback: Whether it is the shipped one because the place named has none.
-        shipped: Whether it is the shipped one.
         subscribers: Subscribers in the table.
         churned: Those of them who have churned.
         churn_rate: Their share, with its interval.
@@ -117,9 +98,6 @@ class Study:
         cross_moments: Every pair of numbers, offers used and churn among them as 0 and 1.
     """
 
-    origin: str
-    fallback: bool
-    shipped: bool
     subscribers: int
     churned: int
     churn_rate: Interval
@@ -135,18 +113,14 @@ class Study:
     cross_moments: Mapping[tuple[str, str], CrossMoments]
 
 
-def analyse(tables: Tables) -> Study:
-    """Reduces the table of the study `netflix`."""
-    table = tables.table("subscribers")
+def reduce(table: ir.Table) -> Reductions:
+    """Reduces netflix/subscribers."""
     numbers = summaries(table)
     by_category = {column: churn_by_category(table, column) for column in CATEGORIES}
     ends = group_ends(table, numbers)
     genres = by_category["genre"]
     subscribers, churned = int(genres.subscribers.sum()), int(genres.churned.sum())
-    return Study(
-        origin=tables.origin,
-        fallback=tables.fallback,
-        shipped=tables.shipped,
+    return Reductions(
         subscribers=subscribers,
         churned=churned,
         churn_rate=intervals.proportion(churned, subscribers),
@@ -419,8 +393,3 @@ def _with_mean_intervals(moments: pd.DataFrame) -> pd.DataFrame:
         limits.append((found.low, found.high) if found else (np.nan, np.nan))
     low, high = zip(*limits, strict=True)
     return moments.assign(low=low, high=high).reset_index(drop=True)
-
-
-def results(tables: Tables) -> dict[str, Scalar]:
-    """Every number that the chapter reports, by name."""
-    return flatten(analyse(tables), KEYS)
