@@ -31,14 +31,17 @@ class Transactions:
         split: Last day of the calibration period, ISO; equal to `end` without a holdout.
         customers: Customers with a transaction up to `split`.
         repeat_customers: Those with a repeat transaction up to `split`.
-        free_repeats: Of those, customers whose repeat transactions cost nothing, so that a mean
-            value of them is no Gamma variable; they are not in `values`.
+        with_first: Whether the amount of a customer's first transaction counts, beside those of
+            the repeat transactions.
+        free: Customers whose counted transactions cost nothing, so that a mean value of them is no
+            Gamma variable; they are not in `values`.
         histories: Index (the group columns,) `frequency`, `recency`, `age`; columns `customers`,
-            `value` (currency, all repeat transactions up to `split`), `holdout_transactions` and
+            `value` (currency, all counted transactions up to `split`), `holdout_transactions` and
             `holdout_value` (after `split` up to `end`), and the sums of their squares over the
             customers, `holdout_transactions_squared` and `holdout_value_squared`.
-        values: Index (the group columns,) `frequency`, `step`; columns `customers` and
-            `mean_value`, the mean over those customers of their mean repeat transaction.
+        values: Index (the group columns,) `counted` (the number of counted transactions), `step`;
+            columns `customers` and `mean_value`, the mean over those customers of their mean
+            counted transaction.
         daily: Index `day` (ISO); columns `first` and `repeat` transactions of all customers.
     """
 
@@ -46,7 +49,8 @@ class Transactions:
     split: str
     customers: int
     repeat_customers: int
-    free_repeats: int
+    with_first: bool
+    free: int
     histories: pd.DataFrame
     values: pd.DataFrame
     daily: pd.DataFrame
@@ -58,12 +62,20 @@ def transaction_days(orders: ir.Table, end: dt.date) -> ir.Table:
     return days.filter(_.day <= day_of(end))
 
 
-def customers(orders: ir.Table, end: dt.date, split: dt.date | None = None) -> ir.Table:
+def customers(
+    orders: ir.Table, end: dt.date, split: dt.date | None = None, *, with_first: bool = False
+) -> ir.Table:
     """One row a customer with a transaction up to `split`.
 
+    Args:
+        orders: mooc/orders.
+        end, split: See `transactions`.
+        with_first: Whether `value` has the first transaction, too.
+
     Returns:
-        `user_id`, `frequency`, `recency`, `age`, `value` (of the repeat transactions) and `spent`
-        (of all) up to `split`; `holdout_transactions` and `holdout_value` from the day after
+        `user_id`, `frequency`, `recency`, `age`; `first_value` (of the first transaction), `value`
+        (of the `counted` ones: the repeat transactions, or all) and `spent` (of all) up to `split`;
+        `holdout_transactions` and `holdout_value` from the day after
         `split` to `end`.
     """
     split_day = day_of(split or end)
@@ -78,12 +90,15 @@ def customers(orders: ir.Table, end: dt.date, split: dt.date | None = None) -> i
         holdout_value=_.amount.sum(where=_.day > split_day).fill_null(0.0),
     )
     known = summed.filter(_.transactions > 0)
+    repeats = (_.transactions > 1).ifelse(_.amount - _.first_amount, 0.0)
     return known.select(
         "user_id",
         frequency=_.transactions - 1,
         recency=_.last - _.first,
         age=split_day - _.first,
-        value=(_.transactions > 1).ifelse(_.amount - _.first_amount, 0.0),
+        first_value=_.first_amount,
+        counted=_.transactions if with_first else _.transactions - 1,
+        value=_.amount if with_first else repeats,
         spent=_.amount,
         holdout_transactions=_.holdout_transactions,
         holdout_value=_.holdout_value,
@@ -95,6 +110,7 @@ def transactions(
     end: dt.date,
     split: dt.date | None = None,
     *,
+    with_first: bool = False,
     users: ir.Table | None = None,
     by: Sequence[str] = (),
 ) -> Transactions:
@@ -104,6 +120,7 @@ def transactions(
         orders: mooc/orders.
         end: Last day of observation; later orders are left out.
         split: Last day of the calibration period; None: `end`, no holdout.
+        with_first: Whether the amount of a customer's first transaction counts, too.
         users: A table with one row a `user_id` and the columns `by`; needed with `by`.
         by: Groups of customers, for example `referral_channel`.
 
@@ -116,14 +133,13 @@ def transactions(
     by = tuple(by)
     if by and users is None:
         raise ValueError(f"users: needed to group customers by {', '.join(by)}")
-    each = customers(orders, end, split)
+    each = customers(orders, end, split, with_first=with_first)
     if by:
         each = each.left_join(users.select("user_id", *by), "user_id").drop("user_id_right")
-    repeats = each.filter(_.frequency > 0)
     totals = each.agg(
         customers=_.count(),
         repeat_customers=_.count(where=_.frequency > 0),
-        free_repeats=_.count(where=(_.frequency > 0) & (_.value <= 0.005)),
+        free=_.count(where=(_.counted > 0) & (_.value <= 0.005)),
     ).to_pandas().iloc[0]
     if totals.customers == 0:
         raise ValueError(f"no order up to {split}, so no customer to value")
@@ -136,10 +152,10 @@ def transactions(
         holdout_value_squared=(_.holdout_value * _.holdout_value).sum(),
     )
     # Less than half a cent is what is left of nothing after a float subtraction.
-    paid = repeats.filter(_.value > 0.005).mutate(mean_value=_.value / _.frequency)
+    paid = each.filter((_.counted > 0) & (_.value > 0.005)).mutate(mean_value=_.value / _.counted)
     # A value can stand on the edge of a step: nudged, so that no backend's rounding decides.
     step = ((_.mean_value * (1 + 1e-9)).ln() * STEPS_A_LOG_UNIT).floor().cast("int64")
-    values = paid.group_by(*by, "frequency", step=step).agg(
+    values = paid.group_by(*by, "counted", step=step).agg(
         customers=_.count(), mean_value=_.mean_value.mean()
     )
     return Transactions(
@@ -147,9 +163,10 @@ def transactions(
         split=split.isoformat(),
         customers=int(totals.customers),
         repeat_customers=int(totals.repeat_customers),
-        free_repeats=int(totals.free_repeats),
+        with_first=with_first,
+        free=int(totals.free),
         histories=collect(histories, (*by, "frequency", "recency", "age")),
-        values=collect(values, (*by, "frequency", "step")),
+        values=collect(values, (*by, "counted", "step")),
         daily=daily(orders, end),
     )
 

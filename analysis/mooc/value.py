@@ -1,9 +1,11 @@
 """What customers are worth: so far, by the simple formula, and as BG/NBD and Gamma-Gamma expect it.
 
-A purchase is all that a customer ordered on one calendar day. The models are fitted to counts of
-customers with the same history (`transactions`); what they expect of each history then goes back
-to where the orders are, is joined to the customers there, and comes home summed by group. So a
-customer's expected value rests on his own purchases and amounts, and no customer is fetched.
+A purchase is all that a customer ordered on one calendar day. What a customer will spend is told
+from all purchases so far, the first, too, unless first purchases are unlike later ones
+(`like_first`): most customers have no other. The models are fitted to counts of customers with the
+same history (`transactions`); what they expect of each history then goes back to where the orders
+are, is joined to the customers there, and comes home summed by group. So a customer's expected
+value rests on his own purchases and amounts, and no customer is fetched.
 
 Three kinds of uncertainty make the intervals of expected value. Parameters: the delta method, from
 the observed information of both fits. Customers: two with the same history differ in rate, in
@@ -27,6 +29,7 @@ from ibis import _
 from scipy import stats
 
 from analysis.days import day_of, iso_day
+from analysis.mooc import segments
 from analysis.mooc.reduce import MISSING, collect
 from analysis.mooc.transactions import (
     STEPS_A_LOG_UNIT,
@@ -39,7 +42,7 @@ from analysis.stats import intervals, several_means
 from analysis.stats.association import GoodnessOfFit, goodness_of_fit
 from analysis.stats.intervals import Interval
 from analysis.stats.likelihood import Fitted, NoFit
-from analysis.stats.moments import Counts
+from analysis.stats.moments import Counts, PairMoments
 from analysis.stats.multiplicity import holm
 from analysis.stats.purchases import BgNbd, bg_nbd
 from analysis.stats.several_means import Anova
@@ -52,6 +55,7 @@ HORIZON = 365  # days ahead
 HOLDOUT_SHARE = 1 / 3  # of the days, the last ones, to check predictions against
 LEAST_CUSTOMERS = 10  # for an interval of what they have paid
 LEAST_AGAIN = 30  # customers who bought again, for a model
+FIRST_ALIKE = 0.1  # first purchases count, unless shown to be further than this from later ones
 LEAST_HELD = 30  # customers of a group in the check against the holdout
 MOST_REPEATS = 7  # repeat purchases that stand for themselves; more are put together
 LEAST_EXPECTED = 5.0  # customers in a class of the test of fit
@@ -183,6 +187,10 @@ class Forecast:
             `low`, `high` for parameters and customers; `share` of the total. Customers with equal
             expectations (within half a per cent) stay together, so tenths can differ in size.
         top_share: Share of the total that the highest tenth is expected to bring.
+        by_segment: Index `segment` (those of `segments.NAMES` that have customers at the end of
+            observation): `customers`; means `spent`, `alive`, `purchases`, `value`, with `low`,
+            `high` for parameters and customers; `share` of the total. None where the customers
+            can't be told apart.
         by_start: Index `quarter` of the first purchase ("2024Q1"): `customers`, means `spent`,
             `alive`, `value`, with `low`, `high` for parameters and customers.
         by_period: Index `days` (`PERIODS`): of customers who bought within the last so many days,
@@ -199,6 +207,7 @@ class Forecast:
     against_rest: pd.DataFrame
     tenths: pd.DataFrame
     top_share: Interval
+    by_segment: pd.DataFrame | None
     by_start: pd.DataFrame
     by_period: pd.DataFrame
     new: Interval
@@ -219,9 +228,13 @@ class Value:
             (period over churn); `value`, order value x purchases / churn, at a margin of 100%, and
             `year_value`, the part of it that falls into `HORIZON` days. Missing without churn.
         purchases: BG/NBD, or None; then `no_purchases` says why.
-        spending: Gamma-Gamma, or None; then `no_spending` says why.
+        first_like: Mean first purchase over the mean of the later ones, of the customers who bought
+            again; None where one of them is 0, or a single customer did.
+        spending: Gamma-Gamma, or None; then `no_spending` says why. It rests on all purchases
+            (`transactions["all"].with_first`) unless `first_like` is further than `FIRST_ALIKE`
+            from 1, its whole interval; then on the later ones alone.
         parameters: Index `parameter`, of both models: `estimate`, `standard_error`, `low`, `high`.
-        independence: Correlation of the number and the mean value of repeat purchases.
+        independence: Correlation of the number and the mean value of the purchases that count.
         holdout: The check, or None; then `no_holdout` says why.
         forecast: None without both models.
     """
@@ -231,6 +244,7 @@ class Value:
     formula: pd.DataFrame
     purchases: Purchases | None
     no_purchases: str | None
+    first_like: Interval | None
     spending: GammaGamma | None
     no_spending: str | None
     parameters: pd.DataFrame
@@ -253,8 +267,12 @@ def value(orders: ir.Table, users: ir.Table, first: dt.date, end: dt.date) -> Va
         ValueError: No order up to `end`.
     """
     held = round(HOLDOUT_SHARE * (end - first).days)
-    full = transactions(orders, end)
-    calibration = transactions(orders, end, end - dt.timedelta(days=held))
+    first_like = like_first(orders, end)
+    with_first = first_like is None or (
+        first_like.low <= 1 + FIRST_ALIKE and first_like.high >= 1 - FIRST_ALIKE)
+    full = transactions(orders, end, with_first=with_first)
+    calibration = transactions(
+        orders, end, end - dt.timedelta(days=held), with_first=with_first)
     fitted, no_purchases = _fitted(_purchases_of, full)
     spending, no_spending = _fitted(_spending_of, full)
     holdout, no_holdout = None, "the orders span too few days to hold any out"
@@ -275,13 +293,14 @@ def value(orders: ir.Table, users: ir.Table, first: dt.date, end: dt.date) -> Va
         formula=_formula(orders, first, end),
         purchases=_purchases(full, fitted) if fitted is not None else None,
         no_purchases=no_purchases,
+        first_like=first_like,
         spending=spending,
         no_spending=no_spending,
         parameters=pd.DataFrame(
             [(name, i.estimate, error, i.low, i.high) for name, i, error in rows],
             columns=["parameter", "estimate", "standard_error", "low", "high"],
         ).set_index("parameter"),
-        independence=independence(paid.frequency, paid.mean_value, paid.customers, CONFIDENCE)
+        independence=independence(paid.counted, paid.mean_value, paid.customers, CONFIDENCE)
         if len(paid) else None,
         holdout=holdout,
         no_holdout=no_holdout,
@@ -290,18 +309,47 @@ def value(orders: ir.Table, users: ir.Table, first: dt.date, end: dt.date) -> Va
     )
 
 
-def _purchases_of(t: Transactions) -> BgNbd:
+def like_first(orders: ir.Table, end: dt.date) -> Interval | None:
+    """Mean first purchase over the mean of the later ones, of customers who bought again by `end`.
+
+    Amounts that vary as Gamma-Gamma have it that every purchase of a customer, the first too, is
+    drawn from one distribution; then this is 1. Each customer counts once, with the mean of the
+    later purchases. The interval is the delta method's, over customers.
+
+    Returns:
+        None with fewer than two such customers, or where a mean is 0.
+    """
+    later = _.value / _.frequency
+    first = _.first_value
+    row = customers(orders, end).filter(_.frequency > 0).agg(
+        n=_.count(), first=first.mean(), later=later.mean(), first_variance=first.var(how="sample"),
+        later_variance=later.var(how="sample"), product=(first * later).mean(),
+    ).to_pandas().iloc[0]
+    if row.n < 2 or not min(row["first"], row.later) > CENT:
+        return None
+    covariance = (row["product"] - row["first"] * row.later) * row.n / (row.n - 1)
+    pair = PairMoments(int(row.n), float(row["first"]), float(row.later), float(row.first_variance),
+                       float(row.later_variance), float(covariance))
+    return intervals.ratio_of_means(pair, CONFIDENCE)
+
+
+def _need_repeats(t: Transactions) -> None:
     if t.repeat_customers < LEAST_AGAIN:
         raise NoFit(f"fewer than {LEAST_AGAIN} customers bought again")
+
+
+def _purchases_of(t: Transactions) -> BgNbd:
+    _need_repeats(t)
     frame = t.histories.reset_index()
     return bg_nbd(frame.frequency, frame.recency / WEEK, frame.age / WEEK, frame.customers)
 
 
 def _spending_of(t: Transactions) -> GammaGamma:
+    _need_repeats(t)
     frame = t.values.reset_index()
     if frame.customers.sum() < LEAST_AGAIN:
-        raise NoFit(f"fewer than {LEAST_AGAIN} customers paid for what they bought again")
-    model = gamma_gamma(frame.frequency, frame.mean_value, frame.customers)
+        raise NoFit(f"fewer than {LEAST_AGAIN} customers paid for what they bought")
+    model = gamma_gamma(frame.counted, frame.mean_value, frame.customers)
     if model.q <= 1:
         raise NoFit("customers differ so much in what they spend that the mean has no limit")
     return model
@@ -345,7 +393,7 @@ def _history(orders: ir.Table, users: ir.Table, full: Transactions) -> History:
     each = customers(orders, dt.date.fromisoformat(full.end))
     paid = _.spent > CENT
     step = ibis.ifelse(paid, _log_step(ibis.greatest(_.spent, CENT)), -(10**6))
-    first = _.spent - _.value
+    first = _.first_value
     frame = collect(
         each.group_by(step=step).agg(
             customers=_.count(), spent=_.spent.sum(), purchases=(_.frequency + 1).sum(),
@@ -514,7 +562,7 @@ def _holdout(t: Transactions, model: BgNbd, first: dt.date) -> Holdout:
     predicted_value = value_ratio = None
     spending, _reason = _fitted(_spending_of, t)
     if spending is not None:
-        predicted_value, value_ratio = _held_value(frame, predicted, by, model, spending)
+        predicted_value, value_ratio = _held_value(t, predicted, by, model, spending)
     return Holdout(
         split=t.split,
         end=t.end,
@@ -534,13 +582,14 @@ def _holdout(t: Transactions, model: BgNbd, first: dt.date) -> Holdout:
 
 
 def _held_value(
-    frame: pd.DataFrame, expected: np.ndarray, by: np.ndarray, model: BgNbd, spending: GammaGamma
+    t: Transactions, expected: np.ndarray, by: np.ndarray, model: BgNbd, spending: GammaGamma
 ) -> tuple[float, Interval | None]:
     """Revenue predicted for the holdout, and actual over predicted."""
+    frame = t.histories.reset_index()
     n, paid = frame.customers.to_numpy(dtype=float), frame.value.to_numpy()
 
     def each(m: GammaGamma) -> np.ndarray:
-        fixed, share = m.expectation(frame.frequency)
+        fixed, share = m.expectation(frame.frequency + t.with_first)
         return n * fixed + share * paid  # sums over the customers of a history
 
     worth = each(spending)
@@ -586,7 +635,7 @@ def _forecast(
     history: History,
 ) -> Forecast:
     cells = _expectations(t, purchases, spending)
-    each = customers(orders, dt.date.fromisoformat(t.end))
+    each = customers(orders, dt.date.fromisoformat(t.end), with_first=t.with_first)
     valued = each.inner_join(ibis.memtable(cells), ["frequency", "recency", "age"])
     covariance = np.zeros((7, 7))
     covariance[:4, :4], covariance[4:, 4:] = purchases.covariance, spending.covariance
@@ -627,14 +676,27 @@ def _forecast(
         else several_means.against_rest({}),
         tenths=tenths.assign(share=sums.value / total.value),
         top_share=_top_share(sums, covariance),
+        by_segment=_by_segment(orders, valued, spending, covariance, dt.date.fromisoformat(t.end)),
         by_start=_means(starts, covariance).drop(columns="purchases"),
         by_period=_means(periods, covariance)[["customers", "value", "low", "high"]],
         new=_new(purchases, spending, history, covariance),
     )
 
 
+def _by_segment(
+    orders: ir.Table, valued: ir.Table, spending: GammaGamma, covariance: np.ndarray, end: dt.date
+) -> pd.DataFrame | None:
+    named = segments.customers_at(orders, end)
+    if named is None:
+        return None
+    with_segment = valued.inner_join(named.select("user_id", "segment"), "user_id")
+    sums = _sums(with_segment, spending, segment=_.segment).sort_index()
+    sums.index = pd.Index([segments.NAMES[place] for place in sums.index], name="segment")
+    return _means(sums, covariance).assign(share=sums.value / sums.value.sum())
+
+
 def _expectations(t: Transactions, purchases: BgNbd, spending: GammaGamma) -> pd.DataFrame:
-    """What is expected of each history, one a row; value is a line in what was spent again.
+    """What is expected of each history, one a row; value is a line in what counts of the spending.
 
     `fixed` and `share` are its intercept and slope, `fixed0` ... `share6` their derivatives by the
     logarithms of the seven parameters; `square` is the mean square of value over (gamma + spent)^2.
@@ -646,17 +708,18 @@ def _expectations(t: Transactions, purchases: BgNbd, spending: GammaGamma) -> pd
     history = keys.frequency.to_numpy(float), keys.recency / WEEK, keys.age / WEEK
     history = tuple(np.asarray(values, dtype=float) for values in history)
     expected = purchases.expected(ahead, *history)
-    line = np.stack(spending.expectation(history[0]))  # intercept and slope, shape (2, cells)
+    counted = history[0] + t.with_first
+    line = np.stack(spending.expectation(counted))  # intercept and slope, shape (2, cells)
     derivatives = np.concatenate([
         line[..., None] * purchases.sensitivity(lambda m: m.expected(ahead, *history)),
-        expected[:, None] * spending.sensitivity(lambda m: np.stack(m.expectation(history[0]))),
+        expected[:, None] * spending.sensitivity(lambda m: np.stack(m.expectation(counted))),
     ], axis=-1)
     frame = keys.assign(
         alive=purchases.alive(*history),
         purchases=expected,
         fixed=expected * line[0],
         share=expected * line[1],
-        square=purchases.expected_square(ahead, *history) * spending.expected_square(history[0]),
+        square=purchases.expected_square(ahead, *history) * spending.expected_square(counted),
     )
     for k in range(derivatives.shape[-1]):
         frame[f"fixed{k}"], frame[f"share{k}"] = derivatives[0, :, k], derivatives[1, :, k]

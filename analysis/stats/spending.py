@@ -172,7 +172,7 @@ def _values(frequency, mean_value, customers) -> tuple[Values, Values, Values]:
     if not x.size == m.size == n.size:
         raise ValueError("frequency, mean_value, customers: must have one length")
     if not x.size:
-        raise NoFit("nobody bought again at a price")
+        raise NoFit("nobody paid for what they bought")
     for values, name in ((x, "frequency"), (n, "customers")):
         if (values != np.floor(values)).any() or values.min() < 1:
             raise ValueError(f"{name}: must hold whole numbers of at least 1")

@@ -16,7 +16,7 @@ END, SPLIT = dt.date(2024, 5, 20), dt.date(2024, 3, 31)
 
 
 def histories(orders, end, split):
-    """Per customer: frequency, recency, age, repeat value, holdout transactions and value."""
+    """Per customer: frequency, recency, age, values of the days, holdout transactions and value."""
     out = {}
     for user, rows in orders.groupby("user_id"):
         days = {}
@@ -29,43 +29,50 @@ def histories(orders, end, split):
             later = [days[day] for day in days if day > split]
             out[user] = (
                 len(seen) - 1, (seen[-1] - seen[0]).days, (split - seen[0]).days,
-                sum(days[day] for day in seen[1:]), len(later), sum(later),
+                [days[day] for day in seen], len(later), sum(later),
             )
     return out
 
 
-def expected(customers, group=lambda user: ()):
-    cells, values = {}, {}
-    for user, (x, t_x, age, value, held, held_value) in customers.items():
+def expected(customers, with_first, group=lambda user: ()):
+    cells, values, free = {}, {}, 0
+    for user, (x, t_x, age, amounts, held, held_value) in customers.items():
+        counted = amounts[0 if with_first else 1:]
+        value = sum(counted)
+        free += bool(counted) and value < 0.005
         key = (*group(user), x, t_x, age)
         row = cells.get(key, (0, 0.0, 0, 0.0, 0, 0.0))
         cells[key] = tuple(
             a + b for a, b in zip(
                 row, (1, value, held, held_value, held**2, held_value**2), strict=True)
         )
-        if x and value > 0.005:
-            step = math.floor(math.log(value / x * (1 + 1e-9)) * 200)
-            values.setdefault((*group(user), x, step), []).append(value / x)
-    return cells, values
+        if counted and value > 0.005:
+            mean = value / len(counted)
+            step = math.floor(math.log(mean * (1 + 1e-9)) * 200)
+            values.setdefault((*group(user), len(counted), step), []).append(mean)
+    return cells, values, free
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("split", [None, SPLIT])
+@pytest.mark.parametrize("with_first", [False, True])
 @pytest.mark.parametrize("by", [(), ("referral_channel",)])
-def test_counts_are_those_of_the_loops(seed, split, by):
+def test_counts_are_those_of_the_loops(seed, split, with_first, by):
     frames = random_frames(seed)
     users = frames["users"].set_index("user_id")
     customers = histories(frames["orders"], END, split or END)
-    cells, values = expected(
-        customers, lambda user: tuple(or_missing(users.loc[user, column]) for column in by)
+    cells, values, free = expected(
+        customers, with_first,
+        lambda user: tuple(or_missing(users.loc[user, column]) for column in by),
     )
     found = transactions(
-        ibis.memtable(frames["orders"]), END, split, users=ibis.memtable(frames["users"]), by=by
+        ibis.memtable(frames["orders"]), END, split, with_first=with_first,
+        users=ibis.memtable(frames["users"]), by=by,
     )
     assert (found.end, found.split) == (END.isoformat(), (split or END).isoformat())
     assert found.customers == len(customers) == found.histories.customers.sum()
     assert found.repeat_customers == sum(c[0] > 0 for c in customers.values())
-    assert found.free_repeats == sum(c[0] > 0 and c[3] < 0.005 for c in customers.values())
+    assert found.free == free
     assert set(found.histories.index) == set(cells)
     for key, row in found.histories.iterrows():
         assert tuple(row) == pytest.approx(cells[key])

@@ -11,6 +11,7 @@ import pytest
 from mooc_logs import or_missing, random_frames
 from scipy import stats
 
+from analysis.mooc import segments
 from analysis.mooc import value as study
 from analysis.mooc.transactions import customers
 from analysis.simulate import mooc as generator
@@ -33,8 +34,11 @@ def valued(mooc_tables, mooc_study):
     history = frame.frequency, frame.recency / 7, frame.age / 7
     frame["alive"] = model.alive(*history)
     frame["purchases"] = model.expected(AHEAD, *history)
-    frame["worth"] = frame.purchases * v.spending.expected(frame.frequency, frame.value)
+    frame["worth"] = frame.purchases * v.spending.expected(frame.frequency + 1, frame.spent)
     channel = users.select("user_id", "referral_channel").to_pandas().set_index("user_id")
+    named = segments.customers_at(orders, dt.date.fromisoformat(mooc_study.scope.as_of))
+    place = named.select("user_id", "segment").to_pandas().set_index("user_id").segment
+    frame["segment"] = frame.user_id.map(place).map(dict(enumerate(segments.NAMES)))
     frame["channel"] = frame.user_id.map(channel.referral_channel).map(or_missing)
     # A tenth ends where its least expectation does, to the width of a step.
     steps = np.floor(np.log(frame.worth * (1 + 1e-9)) * study.STEPS_A_LOG_UNIT)
@@ -52,7 +56,9 @@ def truth(valued, mooc_truth):
 
 def test_groups_are_sums_over_customers(mooc_study, valued):
     f = mooc_study.value.forecast
-    for name, frame in (("tenth", f.tenths), ("channel", f.by_channel)):
+    for name, frame in (
+        ("tenth", f.tenths), ("channel", f.by_channel), ("segment", f.by_segment),
+    ):
         means = valued.groupby(name)[["spent", "alive", "purchases", "worth"]].mean()
         assert (valued[name].value_counts()[frame.index] == frame.customers).all()
         found = frame[["spent", "alive", "purchases", "value"]]
@@ -61,6 +67,10 @@ def test_groups_are_sums_over_customers(mooc_study, valued):
     assert f.total.estimate == pytest.approx(valued.worth.sum(), rel=1e-9)
     assert f.alive == pytest.approx(valued.alive.sum(), rel=1e-9)
     assert f.tenths["share"].sum() == pytest.approx(1)
+    assert f.by_segment["share"].sum() == pytest.approx(1)
+    # The segments are those of the section on segments, in their order.
+    sizes = mooc_study.segments.sizes.customers
+    pd.testing.assert_series_equal(f.by_segment.customers, sizes[sizes > 0])
     recent = valued[valued.age - valued.recency < 91]
     assert f.by_period.loc[91, "customers"] == len(recent)
     assert f.by_period.loc[91, "value"] == pytest.approx(recent.worth.mean(), rel=1e-9)
@@ -84,6 +94,8 @@ def test_true_expected_value_lies_in_the_intervals(mooc_study, valued, truth):
     assert f.top_share.contains(share)
     true = truth.expected_value.groupby(valued.channel).mean()[f.by_channel.index]
     assert ((f.by_channel.low <= true) & (true <= f.by_channel.high)).all()
+    true = truth.expected_value.groupby(valued.segment).mean()[f.by_segment.index]
+    assert ((f.by_segment.low <= true) & (true <= f.by_segment.high)).sum() >= len(true) - 1
     # No channel brings better customers: nothing is planted.
     assert f.channel_test.p_value > 0.05
 
@@ -204,3 +216,29 @@ def test_fit_of_repeat_purchases_is_chi_squared(mooc_study):
     assert p.p_low < p.repeats.p_value
     counts = mooc_study.value.transactions["all"].histories.groupby("frequency").customers.sum()
     assert cells.observed.tolist() == [*counts.loc[:6], counts.loc[7:].sum()]
+
+
+def test_first_purchases_count_if_they_are_like_later_ones(mooc_tables, mooc_study):
+    """Planted: they are. Twice as dear, they are set aside, and the later ones tell the same."""
+    v = mooc_study.value
+    assert v.first_like.contains(1.0) and v.transactions["all"].with_first
+    end = dt.date.fromisoformat(mooc_study.scope.as_of)
+    orders = mooc_tables.table("orders")
+    rows = customers(orders, end).filter(ibis._.frequency > 0).to_pandas()
+    later = rows.value / rows.frequency
+    assert v.first_like.estimate == pytest.approx(rows.first_value.mean() / later.mean())
+    gap = rows.first_value / rows.first_value.mean() - later / later.mean()
+    reach = np.exp(stats.norm.ppf(0.975) * gap.std() / np.sqrt(len(rows)))
+    assert v.first_like.high / v.first_like.estimate == pytest.approx(reach)
+
+    day = orders.order_timestamp.date()
+    first = ibis.ifelse(day == day.min().over(ibis.window(group_by="user_id")), 2.0, 1.0)
+    dear = orders.mutate(amount=orders.amount * first)
+    assert study.like_first(dear, end).estimate == pytest.approx(2 * v.first_like.estimate)
+    start = dt.date.fromisoformat(mooc_study.scope.first_order)
+    other = study.value(dear, mooc_tables.table("users"), start, end)
+    assert not other.transactions["all"].with_first
+    planted = generator.GAMMA_GAMMA
+    mean = planted["p"] * planted["gamma"] / (planted["q"] - 1)
+    assert other.spending.mean == pytest.approx(mean, rel=0.05)
+    assert other.history.first_mean == pytest.approx(2 * v.history.first_mean)

@@ -174,3 +174,25 @@ def test_conclusions_turn_with_the_results(shipped):
     assert "less" in report.formula_against_model(less)
     assert "simple formula" not in report.recommendation(less)
     assert "simple formula" in report.recommendation(shipped)
+
+
+def test_what_is_said_of_first_purchases_and_segments_turns_with_the_results(shipped):
+    v = shipped.value
+    assert "counts like any other" in report.first(shipped)
+    later = {"all": replace(v.transactions["all"], with_first=False)}
+    other = with_(shipped, transactions=later, first_like=Interval(2.0, 1.9, 2.1, 0.95, "x"))
+    assert "another matter" in report.first(other) and "2.00 times" in report.first(other)
+    assert "A repeat purchase brings" in report.how_much(other)
+    assert "can't be told" in report.first(with_(shipped, first_like=None))
+
+    def segments(frame):
+        return report.segments(with_(shipped, forecast=replace(v.forecast, by_segment=frame)))
+
+    frame = v.forecast.by_segment
+    assert "as far as can be told, the order" in segments(frame)
+    above, below = frame.index[0], frame.index[-1]
+    turned = frame.copy()
+    turned.loc[below, ["value", "low", "high"]] = frame.loc[above, ["value", "low", "high"]] * 2
+    assert f"{below} stands below" in segments(turned)
+    assert "nothing to compare" in segments(frame.head(1))
+    assert segments(None) == report.NO_SEGMENTS

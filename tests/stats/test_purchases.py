@@ -302,7 +302,7 @@ def test_one_rate_for_all_has_no_maximum():
         bg_nbd(x, np.where(x > 0, 9.5, 0), np.full(3_000, 10.0))
     with pytest.raises(NoFit, match="spend the same"):
         gamma_gamma([1, 2], [5.0, 5.0])
-    with pytest.raises(NoFit, match="bought again"):
+    with pytest.raises(NoFit, match="nobody paid"):
         gamma_gamma([], [])
 
 

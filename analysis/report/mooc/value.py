@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -10,6 +12,7 @@ import plotnine as p9
 
 from analysis.mooc import Study
 from analysis.mooc.value import (
+    CONFIDENCE,
     HORIZON,
     LEAST_CUSTOMERS,
     MARGIN,
@@ -73,6 +76,7 @@ def _sure(i: Interval, digits: int = 2) -> Prose:
 
 NO_MODEL = Prose("Without a model of repeat purchases there is nothing to show here.")
 NO_FORECAST = Prose("Without a prediction of value there is nothing to show here.")
+NO_SEGMENTS = Prose("The customers are too alike to be divided into segments.")
 NO_HOLDOUT = Prose("Without a check against later purchases there is nothing to show here.")
 
 
@@ -276,19 +280,41 @@ def how_much(s: Study) -> Prose:
     if m is None:
         return Prose(f"No model of amounts can be fitted: {s.value.no_spending}.")
     weights = [m.p * x / (m.p * x + m.q - 1) for x in (1, 5)]
+    t = s.value.transactions["all"]
+    counted = "purchase" if t.with_first else "repeat purchase"
     text = (
-        f"A repeat purchase brings {_money(m.mean)} on average. After one of them the expectation "
+        f"A {counted} brings {_money(m.mean)} on average. After one of them the expectation "
         f"for a customer rests to {percent(weights[0], 0)} on the own amount and for the rest on "
         f"everybody’s mean, after five to {percent(weights[1], 0)}."
     )
-    free = s.value.transactions["all"].free_repeats
-    if free:
+    if t.free:
         text += (
-            f" {count(free, 'customer')} whose repeat purchases were all free "
-            f"{'is' if free == 1 else 'are'} not part of the fit, so the mean is one of those who "
+            f" {count(t.free, 'customer')} whose {counted}s were all free "
+            f"{'is' if t.free == 1 else 'are'} not part of the fit, so the mean is one of those who "
             "pay."
         )
     return Prose(text)
+
+
+def first(s: Study) -> Prose:
+    """Whether first purchases are like later ones, and what that means for the model."""
+    r = s.value.first_like
+    if r is None:
+        return Prose(
+            "Whether first purchases are like later ones can't be told: too few have paid for both.")
+    said = (
+        f"Of customers who bought again, the first purchase brought {number(r.estimate, 2)} times as "
+        f"much as the later ones (95% interval {interval(r.low, r.high, 2)})"
+    )
+    if s.value.transactions["all"].with_first:
+        return Prose(
+            f"{said}. So the first counts like any other, and the amounts of those who have bought "
+            "only once tell something of what they will spend."
+        )
+    return Prose(
+        f"{said}. First purchases are another matter than later ones, so only the later ones tell what "
+        "is to come, and of those who have bought once no amount is known that counts."
+    )
 
 
 def independent(s: Study) -> Prose:
@@ -296,11 +322,11 @@ def independent(s: Study) -> Prose:
     r = s.value.independence
     if r is None:
         return Prose(
-            "Whether those who buy often also spend more can't be told: too few bought again, or "
-            "all alike."
+            "Whether those who buy often also spend more can't be told: too few have paid, or all "
+            "alike."
         )
     said = (
-        f"The correlation of the number of a customer’s repeat purchases with their mean value is "
+        f"The correlation of the number of a customer’s purchases with their mean value is "
         f"{number(r.estimate, 2)} (95% interval {interval(r.low, r.high, 2)})"
     )
     if max(-r.low, r.high) < SMALL_CORRELATION:
@@ -585,26 +611,39 @@ def forecast(s: Study) -> Prose:
     )
 
 
+def _expected_table(head: str, names: Iterable[object], frame: pd.DataFrame, *parts: str) -> Prose:
+    """Groups of customers and what is expected of them.
+
+    Args:
+        head: What the groups are.
+        names: The groups' names, a row each.
+        frame: The groups, as `Forecast` holds them.
+        parts: Which of `purchases` and `share` of the total to show as well.
+    """
+    extra = {"purchases": "Purchases", "share": "Share"}
+    shown = pd.DataFrame({
+        head: list(names),
+        "Customers": frame["customers"].to_numpy(),
+        "Spent so far": frame["spent"].to_numpy(),
+        "Still there": frame["alive"].to_numpy(),
+        "Purchases": frame["purchases"].to_numpy() if "purchases" in parts else np.nan,
+        "Value": frame["value"].to_numpy(),
+        "95% interval": [_limits(*ends) for ends in zip(frame["low"], frame["high"], strict=True)],
+        "Share": frame["share"].to_numpy() if "share" in parts else np.nan,
+    }).drop(columns=[column for part, column in extra.items() if part not in parts])
+    formats = {
+        "Tenth": number, "Customers": number, "Spent so far": _money, "Still there": _percent0,
+        "Purchases": partial(number, digits=2), "Value": _money, "95% interval": Prose,
+        "Share": percent,
+    }
+    return table(shown, {name: show for name, show in formats.items() if name in shown.columns})
+
+
 def tenths_table(s: Study) -> Prose:
     """Customers by expected value."""
     if isinstance(f := _forecast(s), Prose):
         return f
-    frame = f.tenths.reset_index()
-    shown = pd.DataFrame({
-        "Tenth": frame["tenth"],
-        "Customers": frame["customers"],
-        "Spent so far": frame["spent"],
-        "Still there": frame["alive"],
-        "Purchases": frame["purchases"],
-        "Value": frame["value"],
-        "95% interval": [_limits(*ends) for ends in zip(frame["low"], frame["high"], strict=True)],
-        "Share": frame["share"],
-    })
-    return table(shown, {
-        "Tenth": number, "Customers": number, "Spent so far": _money, "Still there": _percent0,
-        "Purchases": partial(number, digits=2), "Value": _money, "95% interval": Prose,
-        "Share": percent,
-    })
+    return _expected_table("Tenth", f.tenths.index, f.tenths, "purchases", "share")
 
 
 def tenths_figure(s: Study) -> p9.ggplot | Prose:
@@ -658,26 +697,68 @@ def concentration(s: Study) -> Prose:
     return Prose(text)
 
 
+def segments_table(s: Study) -> Prose:
+    """Customers by segment."""
+    if isinstance(f := _forecast(s), Prose):
+        return f
+    if f.by_segment is None:
+        return NO_SEGMENTS
+    return _expected_table("Segment", f.by_segment.index, f.by_segment, "purchases", "share")
+
+
+def segments(s: Study) -> Prose:
+    """Which segments the value to come lies in, and whether their order is that of value."""
+    if isinstance(f := _forecast(s), Prose):
+        return f
+    frame = f.by_segment
+    if frame is None:
+        return NO_SEGMENTS
+    if len(frame) < 2:
+        return Prose("All customers are in one segment, so there is nothing to compare.")
+    most = frame["share"].idxmax()
+    row = frame.loc[most]
+    whole = frame["customers"].sum()
+    text = (
+        f"The largest part of the value to come lies with the segment {most}: {percent(row.share, 0)}, "
+        f"from {percent(row.customers / whole, 0)} of the customers, {_sure(_expected(row))} each."
+    )
+    misplaced = _misplaced(frame)
+    if misplaced is None:
+        return Prose(
+            f"{text} No segment is clearly worth more than one that stands above it: the order of "
+            "the names is, as far as can be told, the order of the value to come."
+        )
+    above, below = misplaced
+    return Prose(
+        f"{text} But the order of the names is not the order of value: {below} stands below {above}, "
+        f"and yet {_sure(_expected(frame.loc[below]))} is expected of a customer there, against "
+        f"{_sure(_expected(frame.loc[above]))}."
+    )
+
+
+def _expected(row: pd.Series) -> Interval:
+    """The expected value of a group of customers."""
+    return Interval(row.value, row.low, row.high, CONFIDENCE, "delta method")
+
+
+def _misplaced(frame: pd.DataFrame) -> tuple[str, str] | None:
+    """Two segments of which the lower is worth more, their intervals apart: those furthest apart."""
+    pairs = [
+        (lower.low / upper.high, above, below)
+        for (above, upper), (below, lower) in itertools.combinations(frame.iterrows(), 2)
+        if lower.low > upper.high
+    ]
+    return max(pairs)[1:] if pairs else None
+
+
 def channels_table(s: Study) -> Prose:
     """Customers by the channel that they came through."""
     if isinstance(f := _forecast(s), Prose):
         return f
     frame = f.by_channel.sort_values("customers", ascending=False, kind="stable")
     frame = frame.head(MOST_CHANNELS).sort_values("value", ascending=False, kind="stable")
-    frame = frame.reset_index()
-    shown = pd.DataFrame({
-        "Referral channel": frame["channel"].map(labels.group),
-        "Customers": frame["customers"],
-        "Spent so far": frame["spent"],
-        "Still there": frame["alive"],
-        "Purchases": frame["purchases"],
-        "Value": frame["value"],
-        "95% interval": [_limits(*ends) for ends in zip(frame["low"], frame["high"], strict=True)],
-    })
-    return table(shown, {
-        "Customers": number, "Spent so far": _money, "Still there": _percent0,
-        "Purchases": partial(number, digits=2), "Value": _money, "95% interval": Prose,
-    })
+    return _expected_table(
+        "Referral channel", frame.index.map(labels.group), frame, "purchases")
 
 
 def channels(s: Study) -> Prose:
@@ -724,19 +805,9 @@ def starts_table(s: Study) -> Prose:
     """Customers by the quarter of their first purchase."""
     if isinstance(f := _forecast(s), Prose):
         return f
-    frame = f.by_start.tail(MOST_STARTS).reset_index()
-    shown = pd.DataFrame({
-        "First purchase": [f"{name[:4]}, quarter {name[-1]}" for name in frame["quarter"]],
-        "Customers": frame["customers"],
-        "Spent so far": frame["spent"],
-        "Still there": frame["alive"],
-        "Value": frame["value"],
-        "95% interval": [_limits(*ends) for ends in zip(frame["low"], frame["high"], strict=True)],
-    })
-    return table(shown, {
-        "Customers": number, "Spent so far": _money, "Still there": _percent0, "Value": _money,
-        "95% interval": Prose,
-    })
+    frame = f.by_start.tail(MOST_STARTS)
+    quarters = (f"{name[:4]}, quarter {name[-1]}" for name in frame.index)
+    return _expected_table("First purchase", quarters, frame)
 
 
 def starts(s: Study) -> Prose:
