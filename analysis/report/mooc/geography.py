@@ -117,7 +117,8 @@ def sales_figure(s: Study) -> p9.ggplot | Prose:
     if s.geography.concentration is None:
         return NO_SALES
     frame = s.geography.countries.drop(index=MISSING, errors="ignore")
-    shares = (frame.revenue / frame.revenue.sum()).rename("share")
+    # Sums differ in the last bits with the order of the rows; the drawing must not.
+    shares = (frame.revenue / frame.revenue.sum()).round(6).rename("share")
     spots = _placed(shares[shares >= LEAST_BUBBLE].to_frame()).sort_values("share", ascending=False)
     if spots.empty:
         return Prose("None of the countries in the tables is on the map.")
