@@ -1,10 +1,10 @@
-"""What tests of several files share: the MOOC, analysed once a worker; the order of the files."""
+"""What tests of several files share: studies, analysed once a worker; the order of the files."""
 
 import gc
 
 import pytest
 
-from analysis import mooc
+from analysis import churn, mooc
 from analysis.simulate import mooc as simulated_mooc
 from analysis.sources import open_study
 
@@ -38,3 +38,9 @@ def mooc_study(mooc_tables):
 def mooc_truth():
     """What the generator of the shipped tables of the MOOC has planted in them."""
     return simulated_mooc.generate()[1]
+
+
+@pytest.fixture(scope="session")
+def netflix_study():
+    """The analysis of the shipped subscribers."""
+    return churn.analyse(open_study("netflix", "data"))

@@ -41,10 +41,10 @@ def tables_table(s: Study, study: str) -> Prose:
     return table(pd.DataFrame(rows), {"Rows": number, "Days": Prose})
 
 
-def users_table(s: Study, study: str) -> Prose:
-    """What is known of a user: the columns, their values and gaps."""
-    part = s.profile[s.profile["table"] == "users"]
-    meanings = {c.name: c.description for c in _contracts(study)["users"].columns}
+def columns_table(s: Study, study: str, of: str) -> Prose:
+    """What a table knows of its rows: the columns, their values and gaps."""
+    part = s.profile[s.profile["table"] == of]
+    meanings = {c.name: c.description for c in _contracts(study)[of].columns}
     frame = pd.DataFrame({
         "Column": part["column"],
         "Meaning": part["column"].map(meanings),

@@ -1,0 +1,1 @@
+"""What the chapter on churn shows and says, a module a topic."""

@@ -1,0 +1,323 @@
+"""The source's recommendations, kept, changed or dropped, and what it did not think of."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from analysis.churn import Study
+from analysis.churn.lengths import EARLY, TWO_YEARS, YEAR
+from analysis.churn.recommendations import MANY_PROFILES, Verdict
+from analysis.report.churn import labels
+from analysis.report.text import (
+    Prose,
+    capital,
+    count,
+    interval,
+    listing,
+    number,
+    p_value,
+    percent,
+    percents,
+)
+
+# The source's words, in brief; more than one where they rest on the same evidence.
+ADVICE = {
+    "first_months": "A better first quarter: longer trials, a discount for three months, weekly reminders",
+    "genres": "Recommendations and advertisements for the three largest genres",
+    "after_year": "Discounts and exclusive content after twelve months",
+    "inactive": "E-mails with recommendations to inactive users",
+    "devices": "A better app on mobile and tablet",
+    "support": "Chatbots, for faster answers to queries",
+    "profiles": "Family and group plans, since accounts with three profiles or more stay",
+    "markets": "Content, prices and bundles of their own for regions with fewer users",
+    "offers": "Promotional offers against churn",
+    "test": "Next: A/B tests of new offers",
+    "watch": "Next: watch churn for a quarter",
+    "feedback": "Next: ask customers about the mobile app",
+}
+VERDICTS = {
+    Verdict.KEEP: "Keep", Verdict.CHANGE: "Change", Verdict.DROP: "Drop",
+    Verdict.OPEN: "Can’t be judged",
+}
+
+
+def _untold(s: Study) -> str:
+    """Why a recommendation can't be judged."""
+    if s.churned == 0:
+        return "Nobody in the table has churned, so there is no churn to prevent."
+    if s.churned == s.subscribers:
+        return "Everybody in the table has churned, so it does not show what stayers do otherwise."
+    return "The subscribers are too few, or too much alike, to compare them."
+
+
+def _rates(row: pd.Series) -> str:
+    """Two rates of a comparison and what is known of their difference."""
+    return (
+        f"{percent(row['rate_a'])} against {percent(row['rate_b'])}, difference "
+        f"{number(100 * row['difference'], 1)} points, 95% interval "
+        f"{interval(100 * row['low'], 100 * row['high'])}; corrected {p_value(row['p_adjusted'])}"
+    )
+
+
+def _first_months(s: Study, reason: str) -> str:
+    row = s.lengths.comparisons.loc["early_less_two_years"]
+    first = (
+        f"Of those in their first {EARLY} months {percent(row['rate_a'])} have churned, of those in "
+        f"months {EARLY + 1} to {TWO_YEARS} {percent(row['rate_b'])} (difference "
+        f"{number(100 * row['difference'], 1)} points, 95% interval "
+        f"{interval(100 * row['low'], 100 * row['high'])}; corrected {p_value(row['p_adjusted'])})"
+    )
+    return {
+        "higher": f"{first}: the first months are where to try it.",
+        "lower": f"{first}: the first months are the last place to begin.",
+        "alike": f"{first}: that the first months are worse is not shown. Whatever is tried, try it over the whole time in which subscribers leave (@sec-netflix-lengths).",
+    }[reason]
+
+
+def _after_year(s: Study, reason: str) -> str:
+    if reason in ("ends", "ended"):
+        tail = s.lengths.tail
+        none = (
+            f"After month {number(tail.month)} none of the {count(tail.subscribers, 'subscriber')} has "
+            "churned, far from what chance would leave"
+        )
+        return (
+            f"{none}: a reward for staying after a year should end with that month, or it is paid to people who were not going to leave (@sec-netflix-lengths)."
+            if reason == "ends" else
+            f"{none}, and that is within the first year: a reward after a year is paid to people who were not going to leave."
+        )
+    said = _rates(s.lengths.comparisons.loc["first_year_less_later"])
+    return {
+        "lower": f"Churn is lower after {YEAR} months than before ({said}): the reward would go to those who leave least.",
+        "higher": f"Churn is higher after {YEAR} months than before ({said}): there is something to prevent.",
+        "alike": f"Churn after {YEAR} months is not shown to differ from that before ({said}): there is still something to prevent.",
+    }[reason]
+
+
+def _by_trait(s: Study, trait: str, reason: str, aim: str) -> str:
+    row = s.traits.tests.loc[trait]
+    said = f"V = {number(row['v'], 2)}, 95% interval {interval(row['v_low'], row['v_high'], 2)}, corrected {p_value(row['p_adjusted'])}"
+    if reason == "differs":
+        group = s.traits.groups.loc[(trait, row["highest"])]
+        return (
+            f"Churn differs by {labels.trait(trait)} ({said}), but size is not need: aim at where it is highest, "
+            f"{_group(trait, row['highest'], group)} ({percent(group['rate'])}), whatever its number of subscribers."
+        )
+    open_ = row["left_open"]
+    bound = f"; no group can lie further than {number(100 * open_, 1)} points from the others" if np.isfinite(open_) else ""
+    return f"Churn is not shown to differ by {labels.trait(trait)} ({said}){bound}. {aim}"
+
+
+def _group(trait: str, name: str, row: pd.Series) -> str:
+    return labels.value(trait, name) if not np.isfinite(row["from_value"]) else labels.group(
+        trait, row["from_value"], row["to_value"])
+
+
+def _genres(s: Study, reason: str) -> str:
+    known = "genre" in s.mix.tests.index
+    row = s.mix.tests.loc["genre"] if known else None
+    ranked = (
+        f"Nor do the genres differ in size as a ranking suggests: of {count(int(row['pairs']), 'pair')} of genres, "
+        f"{number(row['pairs_shown'])} {'is' if row['pairs_shown'] == 1 else 'are'} shown to differ (@sec-netflix-mix)."
+        if known and np.isfinite(row["pairs"]) and row["pairs_shown"] < row["pairs"] else
+        "And that a genre is preferred by many does not say that it keeps anybody."
+    )
+    return _by_trait(s, "genre", reason, ranked)
+
+
+def _markets(s: Study, reason: str) -> str:
+    return _by_trait(
+        s, "region", reason,
+        "How many could be won in a region depends on people and prices that no table of present subscribers holds (@sec-netflix-mix).")
+
+
+def _inactive(s: Study, reason: str) -> str:
+    rows = s.traits.direction.reindex(
+        [c for c in ("daily_watch_hours", "engagement_rate") if c in s.traits.direction.index])
+    told = listing(
+        f"{labels.trait(trait)} {percent(row['superiority'])} (95% interval {percents(row['superiority_low'], row['superiority_high'])}, corrected {p_value(row['p_adjusted'])})"
+        for trait, row in rows.iterrows())
+    chance = f"The chance that of two subscribers the one who left was the more active, which is 50% if activity tells nothing, is {told}"
+    return {
+        "lower": f"{chance}: those who are less active do leave more, so they are the ones to write to, in a test.",
+        "higher": f"{chance}: it is not the inactive who leave.",
+        "alike": f"{chance}: that the inactive leave more is not shown, so write to those at risk instead (@sec-netflix-retention).",
+    }[reason]
+
+
+def _devices(s: Study, reason: str) -> str:
+    pairs = s.devices.pairs
+    widest = pairs.loc[pairs["difference"].abs().idxmax()]
+    said = (
+        f"The largest difference of mean engagement between two devices is {number(widest['difference'], 2)} points "
+        f"(95% interval {interval(widest['wide_low'], widest['wide_high'], 2)}, for all pairs)"
+    )
+    equal = bool((pairs["finding"] == "equivalent").all())
+    return {
+        "lower": f"{said}, and these devices do lie behind: a reason to ask why, before rebuilding anything (@sec-netflix-devices).",
+        "churn": f"{said}, and that mobile or tablet lie behind is not shown; but churn differs by device (@sec-netflix-traits): begin where it is highest.",
+        "alike": f"{said}: " + (
+            f"all devices are shown to be equal to within {number(s.devices.margin, 1)} points, and churn is not shown to differ by device either (@sec-netflix-devices)."
+            if equal else
+            "that some lie behind is not shown, and neither is it that churn differs by device (@sec-netflix-devices)."),
+    }[reason]
+
+
+def _support(s: Study, reason: str) -> str:
+    row = s.traits.direction.loc["support_queries"]
+    said = (
+        f"The chance that of two subscribers the one who left had more queries is {percent(row['superiority'])} "
+        f"(95% interval {percents(row['superiority_low'], row['superiority_high'])}, corrected {p_value(row['p_adjusted'])})"
+    )
+    return {
+        "more": f"{said}: more queries go with more churn, so better answers are worth a test.",
+        "fewer": f"{said}: those who ask leave less, not more.",
+        "alike": f"{said}: that queries go with leaving is not shown, and the table does not say what they were about or how fast they were answered. Ask that first (@sec-netflix-next-survey).",
+    }[reason]
+
+
+def _profiles(s: Study, reason: str) -> str:
+    test = s.recommendations.profiles
+    low = percent(_rate(s, many=True))
+    said = (
+        f"Of accounts with {MANY_PROFILES} profiles or more {low} have churned, of the others {percent(_rate(s, many=False))} "
+        f"(odds ratio {number(test.estimate, 2)}, 95% interval {interval(test.interval.low, test.interval.high, 2)}; {p_value(test.p_value)})"
+    )
+    return {
+        "lower": f"{said}. They do stay more; whether a plan would make others do so is for a test.",
+        "higher": f"{said}: they leave more, not less.",
+        "alike": f"{said}: that they stay more is not shown.",
+    }[reason]
+
+
+def _rate(s: Study, many: bool) -> float:
+    frame = s.churn_by_number["profiles"]
+    part = frame[(frame["from_value"] >= MANY_PROFILES) == many]
+    return part["churned"].sum() / part["subscribers"].sum()
+
+
+def _offers(s: Study, reason: str) -> str:
+    row = s.offers.effects.loc["promo_used"]
+    said = (
+        f"Of those who have used an offer {percent(row['exposed_rate'])} have churned, of the others {percent(row['others_rate'])} "
+        f"(difference {number(100 * row['difference'], 1)} points, 95% interval {interval(100 * row['difference_low'], 100 * row['difference_high'])}; corrected {p_value(row['p_adjusted'])})"
+    )
+    return {
+        "fewer": f"{said}. Who takes an offer may have been going to stay, so: keep, as a randomised test (@sec-netflix-next-test).",
+        "more": f"{said}: offers go with more churn, not less. Stop giving them to everybody, and find out by a randomised test what they do.",
+        "open": f"{said}: that offers go with less churn is not shown. Test before giving more of them.",
+    }[reason]
+
+
+def _test(s: Study, _reason: str) -> str:
+    row = s.plans.sizes.iloc[1]
+    fewer = s.plans.sizes.index[1][1]
+    return (
+        f"To see an offer that prevents {percent(fewer, 0)} of the churn takes {number(2 * row['group'])} subscribers at risk, "
+        "in two groups drawn at random (@sec-netflix-next-test)."
+    )
+
+
+def _watch(s: Study, _reason: str) -> str:
+    return (
+        f"With control limits, so that chance is not explained: a month may have {number(s.plans.limits.low)} to {number(s.plans.limits.high)} churned of "
+        f"{number(s.plans.limits.n)} without meaning anything (@sec-netflix-next-chart)."
+    )
+
+
+def _feedback(_s: Study, _reason: str) -> str:
+    return (
+        "Ask a random sample of all users, not only those on mobile, and about what the table lacks: what queries were about, where "
+        "trouble came, whether leaving was thought of (@sec-netflix-next-survey)."
+    )
+
+
+WHY = {
+    "first_months": _first_months, "genres": _genres, "after_year": _after_year,
+    "inactive": _inactive, "devices": _devices, "support": _support, "profiles": _profiles,
+    "markets": _markets, "offers": _offers, "test": _test, "watch": _watch, "feedback": _feedback,
+}
+
+
+def why(s: Study, advice: str) -> Prose:
+    """The reason for a verdict, from the results."""
+    reason = s.recommendations.judged.loc[advice, "reason"]
+    return Prose(_untold(s) if reason == "untold" else WHY[advice](s, reason))
+
+
+def judged(s: Study) -> Prose:
+    """Every recommendation of the source with its verdict and reason, as a list."""
+    return Prose("\n".join(
+        f"- **{ADVICE[advice]}.** *{VERDICTS[row['verdict']]}.* {why(s, advice)}"
+        for advice, row in s.recommendations.judged.iterrows()))
+
+
+def verdicts(s: Study) -> Prose:
+    """How many recommendations are kept, changed and dropped."""
+    frame = s.recommendations.judged
+    found = Counter(frame["verdict"])
+    words = {Verdict.KEEP: "kept", Verdict.CHANGE: "changed", Verdict.DROP: "dropped",
+             Verdict.OPEN: "left open, since the table can’t judge"}
+    told = listing(
+        f"{number(found[v])} {'is' if found[v] == 1 else 'are'} {word}"
+        for v, word in words.items() if found[v])
+    return Prose(f"Of the source’s {number(len(frame))} recommendations {told}.")
+
+
+def _unspoken(names: tuple[str, ...]) -> str:
+    told = listing(labels.trait(name) for name in names)
+    return f"No recommendation speaks of {told}, though the evidence does (@sec-netflix-model)."
+
+
+def unaddressed(s: Study) -> Prose:
+    """What goes with churn and has no recommendation."""
+    names = s.recommendations.unaddressed
+    if not 0 < s.churned < s.subscribers:
+        return Prose(_untold(s))
+    if not names:
+        return Prose("Of every trait that is found to go with churn, some recommendation speaks.")
+    first = names[0]
+    lead = _unspoken(names)
+    if first not in s.traits.tests.index:
+        return Prose(lead)
+    row = s.traits.tests.loc[first]
+    high, low = (s.traits.groups.loc[(first, row[end])] for end in ("highest", "lowest"))
+    return Prose(
+        f"{lead} By {labels.trait(first)}, churn runs from {percent(low['rate'])} ({_group(first, row['lowest'], low)}) "
+        f"to {percent(high['rate'])} ({_group(first, row['highest'], high)}): that is where to look for a cause and to try a remedy."
+    )
+
+
+def own(s: Study) -> Prose:
+    """What to do instead, in order."""
+    if not 0 < s.churned < s.subscribers:
+        return Prose(f"- {_untold(s)}")
+    parts = []
+    names = s.recommendations.unaddressed
+    if names:
+        parts.append(
+            f"**Begin with {labels.trait(names[0])}.** {_unspoken(names)} "
+            "Find out what lies behind it, whether it comes before the wish to leave or after, and test a remedy on those concerned.")
+    if s.retention is not None:
+        r = s.retention
+        model = r.policies.loc["model"]
+        if model["called"] > 0:
+            parts.append(
+                f"**Call by risk.** At the costs assumed in @sec-netflix-retention a call pays from a risk of {percent(r.break_even, 0)}; that is "
+                f"{count(int(model['called']), 'subscriber')} in {number(s.subscribers)}, among whom {percent(model['rate'], 0)} churn.")
+    if len(s.plans.sizes):
+        parts.append(f"**Test offers before giving them to everybody.** {_test(s, '')}")
+    parts.append("**Write down when.** The table holds no dates: with the day of joining and of leaving in it, churn a month could be told, and most open questions of this chapter with it (@sec-netflix-lengths).")
+    return Prose("\n".join(f"{place}. {part}" for place, part in enumerate(parts, 1)))
+
+
+def answer(s: Study) -> Prose:
+    """The verdicts in a sentence."""
+    text = f"{verdicts(s)}"
+    names = s.recommendations.unaddressed
+    if names and 0 < s.churned < s.subscribers:
+        text += f" {capital(labels.trait(names[0]))}, which goes with churn, is mentioned in none of them."
+    return Prose(text)

@@ -1,0 +1,120 @@
+"""Recommendations follow the evidence: worlds in which each is kept, changed and dropped."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_churn_reductions import subscribers, tables
+
+from analysis.churn import devices, lengths, offers, plans, traits
+from analysis.churn.recommendations import Verdict, many_profiles, recommendations
+from analysis.churn.reductions import reduce
+
+
+def judged(frame):
+    """The verdicts on a table; which traits the model finds plays no part in them."""
+    table = tables(frame).table("subscribers")
+    base = reduce(table)
+    found = recommendations(
+        base, traits.traits(base, table), lengths.lengths(base), devices.devices(base, table),
+        offers.offers(base, table), SimpleNamespace(fit=None), plans.plans(base),
+    ).judged
+    return dict(zip(found.index, zip(found.verdict, found.reason, strict=True), strict=True))
+
+
+def test_the_shipped_table_has_other_answers_than_its_source(netflix_study):
+    found = netflix_study.recommendations
+    verdict = found.judged.verdict
+    # Planted: churn is flat over the first 24 months and ends there; genre, region, device and
+    # profiles do not matter; offers go with less churn; late payment matters most.
+    assert (verdict[["genres", "markets", "devices", "profiles"]] == Verdict.DROP).all()
+    assert (verdict[["first_months", "after_year", "support"]] == Verdict.CHANGE).all()
+    assert verdict["offers"] == Verdict.KEEP
+    assert found.unaddressed[0] == "payment_history"
+
+
+def world(seed=2, n=4000, **columns):
+    """Two devices of the source among four, up to 60 months, everybody alike."""
+    rng = np.random.default_rng(seed)
+    frame = subscribers(
+        seed, n, device=rng.choice(["Mobile", "Tablet", "Laptop", "TV"], n),
+        subscription_months=rng.integers(1, 61, n), engagement_rate=rng.integers(1, 11, n),
+        region=rng.choice(["North", "South"], n), genre=rng.choice(["News", "Sport"], n),
+        profiles=rng.integers(1, 6, n), support_queries=rng.poisson(3, n),
+        promo_used=rng.integers(0, 2, n),
+    ).assign(**columns)
+    return frame.assign(churned=(rng.random(n) < 0.2).astype(int)), rng
+
+
+def raised(frame, rng, where, rate=0.45):
+    """Those marked churn more."""
+    churned = np.where(where, rng.random(len(frame)) < rate, frame.churned == 1)
+    return frame.assign(churned=churned.astype(int))
+
+
+def test_what_is_planted_is_what_is_recommended():
+    frame, rng = world()
+    alike = judged(frame)
+    assert alike["first_months"] == (Verdict.CHANGE, "alike")
+    assert alike["after_year"] == (Verdict.KEEP, "alike")
+    assert alike["genres"] == alike["markets"] == alike["devices"] == (Verdict.DROP, "alike")
+    assert alike["support"] == (Verdict.CHANGE, "alike")
+    assert alike["offers"] == (Verdict.CHANGE, "open")
+
+    early = judged(raised(frame, rng, frame.subscription_months <= 3))
+    assert early["first_months"] == (Verdict.KEEP, "higher")
+    later = judged(raised(frame, rng, frame.subscription_months > 3))
+    assert later["first_months"] == (Verdict.DROP, "lower")
+    year = judged(raised(frame, rng, frame.subscription_months <= 12))
+    assert year["after_year"] == (Verdict.DROP, "lower")
+    late = judged(raised(frame, rng, frame.subscription_months > 12))
+    assert late["after_year"] == (Verdict.KEEP, "higher")
+    some = raised(frame, rng, (frame.genre == "News") | (frame.profiles >= 3), 0.35)
+    assert judged(some)["genres"] == (Verdict.CHANGE, "differs")
+    assert judged(some)["profiles"] == (Verdict.DROP, "higher")
+    few = raised(frame, rng, (frame.profiles < 3) | (frame.region == "North"), 0.35)
+    assert judged(few)["profiles"] == (Verdict.KEEP, "lower")
+    assert judged(few)["markets"] == (Verdict.CHANGE, "differs")
+    asked = judged(raised(frame, rng, (frame.support_queries > 3) | (frame.promo_used == 1)))
+    assert asked["support"] == (Verdict.KEEP, "more")
+    assert asked["offers"] == (Verdict.DROP, "more")
+    quiet = judged(raised(frame, rng, (frame.support_queries < 3) | (frame.promo_used == 0)))
+    assert quiet["support"] == (Verdict.DROP, "fewer")
+    assert quiet["offers"] == (Verdict.KEEP, "fewer")
+
+
+def test_devices_and_inactivity():
+    frame, rng = world(3)
+    behind = frame.assign(engagement_rate=np.where(
+        frame.device.isin(["Mobile"]), rng.integers(1, 8, len(frame)), frame.engagement_rate))
+    assert judged(behind)["devices"] == (Verdict.KEEP, "lower")
+    ahead = frame.assign(engagement_rate=np.where(
+        frame.device.isin(["Mobile", "Tablet"]), rng.integers(4, 11, len(frame)),
+        frame.engagement_rate))
+    assert judged(ahead)["devices"] == (Verdict.DROP, "alike")
+    leaving = judged(raised(frame, rng, frame.device == "TV"))
+    assert leaving["devices"] == (Verdict.CHANGE, "churn")
+    idle = judged(raised(frame, rng, frame.engagement_rate < 4))
+    assert idle["inactive"] == (Verdict.KEEP, "lower")
+    busy = judged(raised(frame, rng, frame.engagement_rate > 7))
+    assert busy["inactive"] == (Verdict.DROP, "higher")
+
+
+def test_an_end_of_churn_moves_the_reward():
+    frame, _ = world(4)
+    for last, expected in ((24, (Verdict.CHANGE, "ends")), (9, (Verdict.DROP, "ended"))):
+        ended = frame.assign(churned=frame.churned * (frame.subscription_months <= last))
+        assert judged(ended)["after_year"] == expected
+
+
+@pytest.mark.parametrize("churned", [0, 1])
+def test_without_leavers_or_stayers_nothing_can_be_judged(churned):
+    found = judged(subscribers(5, 60, churned=churned))
+    assert {found[k] for k in ("genres", "markets", "support", "profiles", "offers")} == {
+        (Verdict.OPEN, "untold")}
+    assert many_profiles(
+        reduce(tables(subscribers(6, 30, churned=churned)).table("subscribers"))) is None
