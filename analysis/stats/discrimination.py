@@ -8,9 +8,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from analysis.stats._common import Values, as_sample, check_fraction
+from analysis.stats.intervals import Interval
 
 
 def auc_differences(
@@ -71,6 +72,61 @@ def _placements(score: Values, won: Values, lost: Values) -> tuple[Values, Value
     return below[place], above[place]
 
 
+def auc_within(
+    scores: ArrayLike, successes: ArrayLike, trials: ArrayLike, groups: ArrayLike,
+    confidence: float = 0.95,
+) -> Interval:
+    """Area under the ROC curve where only scores of one group may be compared.
+
+    For cross-validation, with the folds as groups: each fold's model has a level of its own, a
+    little lower the more successes were held out, so that comparing scores across folds makes a
+    model look worse than it is. A success is placed among the failures of its own group; variance
+    from these placements, as DeLong's (LeDell, Petersen & van der Laan 2015), and a normal
+    interval on the logit scale. Groups without successes or without failures are left out. With
+    one group it is `regression.auc`.
+
+    Args:
+        scores: One a row; higher means that success is more likely.
+        successes, trials: Counts of each row.
+        groups: The group of each row.
+        confidence: Of the interval.
+
+    Raises:
+        ValueError: Different lengths, or fewer than two successes or failures that can be placed.
+    """
+    check_fraction(confidence, "confidence")
+    score, y, n = (as_sample(v, k) for v, k in ((scores, "scores"), (successes, "successes"),
+                                                (trials, "trials")))
+    labels = np.asarray(groups)
+    if not score.size == y.size == n.size == labels.size:
+        raise ValueError("scores, successes, trials, groups: must be of one length")
+    below, above, won, lost, pairs = [], [], [], [], []
+    for label in np.unique(labels):
+        mine = labels == label
+        a, b = y[mine], n[mine] - y[mine]
+        if a.sum() > 0 and b.sum() > 0:
+            places = _placements(score[mine], a, b)
+            below.append(places[0])
+            above.append(places[1])
+            won.append(a)
+            lost.append(b)
+            pairs.append(a.sum() * b.sum())
+    if min(sum(w.sum() for w in won), sum(w.sum() for w in lost)) < 2:
+        raise ValueError("successes: need at least two successes and two failures in such groups")
+    areas = [float(w @ p / w.sum()) for w, p in zip(won, below, strict=True)]
+    area = float(np.average(areas, weights=pairs))
+    variance = sum(
+        float(w @ (p - area) ** 2) / (w.sum() - 1) / w.sum()
+        for w, p in ((np.concatenate(won), np.concatenate(below)),
+                     (np.concatenate(lost), np.concatenate(above)))
+    )
+    if not 0 < area < 1:
+        return Interval(area, area, area, confidence, "DeLong, within groups")
+    margin = stats.norm.isf((1 - confidence) / 2) * np.sqrt(variance) / (area * (1 - area))
+    low, high = special.expit(special.logit(area) + np.array([-margin, margin]))
+    return Interval(area, float(low), float(high), confidence, "DeLong, within groups")
+
+
 def top_share(
     score: ArrayLike, people: ArrayLike, amount: ArrayLike, fraction: float
 ) -> float:
@@ -97,3 +153,41 @@ def top_share(
     taken = np.clip(fraction * n.sum() - before, 0, count)
     return float((total * np.divide(taken, count, out=np.zeros_like(taken), where=count > 0)).sum()
                  / total.sum())
+
+
+def net_benefit(
+    risk: ArrayLike, successes: ArrayLike, trials: ArrayLike, thresholds: ArrayLike
+) -> Values:
+    """Net benefit of acting on everybody whose risk reaches a threshold (Vickers & Elkin 2006).
+
+    Acting at a threshold t is indifferent to one success against (1 - t) / t failures, so each
+    failure that is acted on costs t / (1 - t) successes:
+
+        (successes acted on - failures acted on * t / (1 - t)) / observations
+
+    0 is acting on nobody; the share of successes is acting on all of them and nobody else.
+
+    Args:
+        risk: Predicted probability of each row.
+        successes, trials: Observations of the row.
+        thresholds: Each within (0, 1).
+
+    Returns:
+        One value a threshold.
+
+    Raises:
+        ValueError: Different lengths, nobody, or a threshold that is not within (0, 1).
+    """
+    p, y, n = (as_sample(v, k) for v, k in ((risk, "risk"), (successes, "successes"),
+                                            (trials, "trials")))
+    t = as_sample(thresholds, "thresholds")
+    if not p.size == y.size == n.size:
+        raise ValueError("risk, successes, trials: must be of one length")
+    if not n.sum() > 0:
+        raise ValueError("trials: must add up to more than 0")
+    if not ((t > 0) & (t < 1)).all():
+        raise ValueError("thresholds: must lie strictly between 0 and 1")
+    order = np.argsort(p, kind="stable")
+    first = np.searchsorted(p[order], t, side="left")  # whoever reaches it is acted on
+    won, lost = (np.append(np.cumsum(v[order][::-1])[::-1], 0.0)[first] for v in (y, n - y))
+    return (won - lost * t / (1 - t)) / n.sum()

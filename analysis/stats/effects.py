@@ -137,10 +137,12 @@ def ratio_of_paired_means(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) 
 def _log_ratio(a: Moments, b: Moments, covariance: float, confidence: float) -> Effect | None:
     if a.mean <= 0 or b.mean <= 0:
         return None
-    squared = (a.standard_error / a.mean) ** 2 + (b.standard_error / b.mean) ** 2
-    error = np.sqrt(max(0.0, squared - 2 * covariance / (a.mean * b.mean)))
-    log = _normal("ratio of means", np.log(a.mean / b.mean), error, confidence)
-    with np.errstate(over="ignore"):  # a mean barely above 0 leaves the ratio without a limit
+    # A mean barely above 0 leaves the ratio without a limit.
+    with np.errstate(over="ignore"):
+        relative = np.array([a.standard_error / a.mean, b.standard_error / b.mean])
+        squared = float(np.square(relative).sum())
+        error = np.sqrt(max(0.0, squared - 2 * (covariance / a.mean) / b.mean))
+        log = _normal("ratio of means", np.log(a.mean) - np.log(b.mean), error, confidence)
         low, high = map(float, np.exp([log.low, log.high]))
     return Effect(log.name, a.mean / b.mean, low, high, confidence)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
 
 from analysis.stats._common import Record, Values, as_sample, check_count, check_fraction
@@ -29,6 +29,10 @@ FAR = 15.0  # a fitted log odds beyond this has a probability below 1 in 3 milli
 SEED = 1980
 # Each step doubles the correct digits, so coefficients are exact once the deviance stands still.
 CONVERGED = {"maxiter": 100, "tol": 0, "rtol": 1e-12}
+# For `refit_logit`: a step that gains less of the log-likelihood moves no coefficient by more than
+# a millionth of its standard error, and the next one would move it by the square of that.
+STANDSTILL = 1e-12
+MOST_STEPS, MOST_HALVINGS = 100, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +196,25 @@ class Logit(Fit):
 
 
 @dataclass(frozen=True, slots=True)
+class Refit(Record):
+    """What `refit_logit` finds.
+
+    Attributes:
+        params: Coefficients, in the order of the design's matrix.
+        log_likelihood: Of the 0/1 outcomes.
+        information: Fisher's, the inverse of the coefficients' covariance.
+    """
+
+    params: Values = field(repr=False, compare=False)
+    log_likelihood: float
+    information: Values = field(repr=False, compare=False)
+
+    def ratio(self, other: Refit) -> float:
+        """Likelihood-ratio statistic of this model against a smaller one of the same data."""
+        return max(0.0, 2 * (self.log_likelihood - other.log_likelihood))
+
+
+@dataclass(frozen=True, slots=True)
 class LeastSquares(Fit):
     """A regression of a mean by ordinary least squares.
 
@@ -308,8 +331,8 @@ def logit(
     likelihood = _log_likelihood(found.matrix @ result.params, y, n)
     reduced = []
     for factor in found.factors:
-        smaller = found.without(factor).matrix
-        reduced.append(_log_likelihood(smaller @ _fit_logit(smaller, y, n).params, y, n))
+        start = np.delete(result.params, found.positions(factor))
+        reduced.append(refit_logit(found.without(factor), y, n, start).log_likelihood)
     p = special.expit(found.matrix @ result.params)
     null = _log_likelihood(np.full(len(y), special.logit(y.sum() / n.sum())), y, n)
     return Logit(
@@ -322,6 +345,59 @@ def logit(
         mcfadden=1 - likelihood / null,
         tjur=float(y @ p / y.sum() - (n - y) @ p / (n - y).sum()),
     )
+
+
+def refit_logit(
+    x: Design, successes: ArrayLike, trials: ArrayLike | None = None,
+    start: ArrayLike | None = None,
+) -> Refit:
+    """The coefficients of `logit` and their likelihood alone, for models by the hundred.
+
+    Newton's method, its steps halved where they gain too little likelihood. Unlike `logit` it
+    takes what it is given: of columns that cannot be told apart it gives one solution of many, the
+    coefficient of a column of zeros stays where it started, and where columns separate the outcomes
+    the log odds grow until the likelihood stands still.
+
+    Args:
+        x: The design, one row a group.
+        successes, trials: Counts of each group; one trial each without `trials`.
+        start: Coefficients to begin with, unless 0 has the higher likelihood.
+
+    Raises:
+        ValueError: Counts that are not whole numbers with 0 <= successes <= trials.
+    """
+    y, n = _counts(x, successes, trials)
+    there = n > 0
+    matrix, y, n = x.matrix[there], y[there], n[there]
+    params = np.zeros(matrix.shape[1])
+    score = matrix @ params
+    likelihood = _log_likelihood(score, y, n)
+    if start is not None:
+        begun = np.array(start, dtype=float)
+        if (known := _log_likelihood(matrix @ begun, y, n)) >= likelihood:
+            params, score, likelihood = begun, matrix @ begun, known
+    for _ in range(MOST_STEPS):
+        p = special.expit(score)
+        information = (matrix * (n * p * (1 - p))[:, None]).T @ matrix
+        gradient = matrix.T @ (y - n * p)
+        size = np.sqrt(np.diag(information))
+        size[size == 0] = 1.0
+        step, *_ = np.linalg.lstsq(
+            information / np.outer(size, size), gradient / size, rcond=1e-12)
+        step = step / size
+        gain = float(gradient @ step) / 2  # what a quadratic likelihood would rise by
+        if not gain > STANDSTILL:
+            break
+        for halving in range(MOST_HALVINGS):
+            tried = params + step / 2**halving
+            risen = _log_likelihood(matrix @ tried, y, n)
+            # A quarter of what the step promises (Armijo 1966), but for rounding.
+            if risen >= likelihood + gain / 4 / 2**halving - STANDSTILL * abs(likelihood):
+                break
+        else:
+            break
+        params, score, likelihood = tried, matrix @ tried, risen
+    return Refit(params, likelihood, information)
 
 
 def least_squares(x: Design, outcome: Sums, confidence: float = 0.95) -> LeastSquares:
@@ -470,6 +546,38 @@ def marginal_effects(
     return pd.DataFrame(rows, columns=[
         "factor", "level", "reference", "share_reference", "share", "difference",
         "difference_low", "difference_high", "ratio", "ratio_low", "ratio_high"])
+
+
+def stratified_folds(
+    successes: ArrayLike, trials: ArrayLike, folds: int = 10, seed: int = SEED
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Deals observations to folds that are alike (stratified; Kohavi 1995).
+
+    The successes of any two folds differ by one at most, and so do their observations.
+
+    Args:
+        successes, trials: Counts of each group of equal observations, which are interchangeable.
+        folds: How many.
+        seed: Of the deal.
+
+    Returns:
+        Successes and failures by group and fold, shape (groups, folds) each.
+
+    Raises:
+        ValueError: Fewer than two folds, or counts that are not whole numbers with
+            0 <= successes <= trials.
+    """
+    check_count(folds, "folds", least=2)
+    y, n = _whole_counts(successes, trials, len(np.asarray(trials)))
+    rng = np.random.default_rng(seed)
+    dealt, before = [], 0
+    for counts in (y, n - y):
+        rows = rng.permutation(np.repeat(np.arange(y.size), counts.astype("int64")))
+        fold = (before + np.arange(rows.size)) % folds  # on from where the successes ended
+        cells = np.bincount(rows * folds + fold, minlength=y.size * folds)
+        dealt.append(cells.reshape(y.size, folds))
+        before += rows.size
+    return dealt[0], dealt[1]
 
 
 def cross_validated(
@@ -621,6 +729,33 @@ def calibration_slope(
     fit = logit(x, successes, trials, confidence)
     row = fit.coefficient("score", "one")
     return Interval(row["estimate"], row["low"], row["high"], confidence, "Wald")
+
+
+def calibration_in_the_large(
+    scores: ArrayLike, successes: ArrayLike, trials: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Interval:
+    """What must be added to log odds that were predicted, to predict the right total (Cox 1958b).
+
+    0 where as many successes came as were predicted; below it where they were fewer. Of the very
+    data that were fitted it is 0 by construction. Wald's interval.
+
+    Raises:
+        ValueError: Only successes or only failures, or scores that are not finite.
+    """
+    check_fraction(confidence, "confidence")
+    score = as_sample(scores, "scores")
+    y, n = _whole_counts(successes, trials, score.size)
+    if y.sum() in (0, n.sum()):
+        raise ValueError("successes: need both successes and failures")
+    # The logit of the whole is within the range of the scores of the answer.
+    overall = special.logit(y.sum() / n.sum())
+    shift = optimize.brentq(
+        lambda a: float(y.sum() - n @ special.expit(a + score)),
+        overall - score.max() - 1, overall - score.min() + 1, xtol=1e-12)
+    p = special.expit(shift + score)
+    margin = float(stats.norm.isf((1 - confidence) / 2) / np.sqrt(n @ (p * (1 - p))))
+    return Interval(float(shift), shift - margin, shift + margin, confidence, "Wald")
 
 
 def link_test(

@@ -280,3 +280,9 @@ def test_shift_is_counted_not_listed():
 def test_bad_input_is_named(call, rule):
     with pytest.raises(ValueError, match=rule):
         call()
+
+
+def test_a_mean_barely_above_nought_leaves_the_ratio_without_a_limit():
+    found = effects.ratio_of_means([1.0, 2.0, 3.0], [-1.0, 1.0, 3e-200])
+    assert found.value > 1e200
+    assert (found.low, found.high) == (0, np.inf)

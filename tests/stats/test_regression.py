@@ -217,6 +217,79 @@ def test_cross_validation_deals_out_every_customer_of_a_group_once(groups):
     assert dealt["successes"].tolist() == groups["paid"].tolist()
 
 
+def test_refits_are_the_fit(groups):
+    x, y, n = designed(groups), groups["paid"], groups["n"]
+    fit = reg.logit(x, y, n)
+    for start in (None, fit.params, -3 * fit.params):
+        found = reg.refit_logit(x, y, n, start)
+        assert found.params == pytest.approx(fit.params, rel=1e-8, abs=1e-9)
+        assert found.log_likelihood == pytest.approx(fit.log_likelihood, rel=1e-12)
+        assert np.linalg.inv(found.information) == pytest.approx(fit.covariance, rel=1e-6)
+    for row in fit.tests.itertuples():
+        smaller = reg.refit_logit(x.without(row.factor), y, n)
+        assert found.ratio(smaller) == pytest.approx(row.likelihood_ratio, rel=1e-8)
+        assert smaller.ratio(found) == 0
+    # Columns of very different size.
+    scaled = reg.Design(x.columns, x.matrix * np.array([1, 1e6, 1e-6, 1, 1]))
+    again = reg.refit_logit(scaled, y, n)
+    assert again.params * np.array([1, 1e6, 1e-6, 1, 1]) == pytest.approx(fit.params, rel=1e-7)
+    with pytest.raises(ValueError, match="at most trials"):
+        reg.refit_logit(x, n + 1, n)
+
+
+def test_refits_take_what_a_fit_refuses(groups):
+    x, y, n = designed(groups), groups["paid"], groups["n"]
+    whole = reg.refit_logit(x, y, n)
+    twice = reg.Design((*x.columns, x.columns[0]), np.column_stack([x.matrix, x.matrix[:, 1]]))
+    found = reg.refit_logit(twice, y, n)
+    assert twice.matrix @ found.params == pytest.approx(x.matrix @ whole.params, abs=1e-8)
+    nothing = reg.Design(twice.columns, np.column_stack([x.matrix, 0 * x.matrix[:, 1]]))
+    found = reg.refit_logit(nothing, y, n, np.append(np.zeros(5), 0.7))
+    assert found.params[:5] == pytest.approx(whole.params, rel=1e-8)
+    assert found.params[5] == 0.7
+    line = np.arange(20.0)
+    x = reg.design([(reg.Column("age", "year", "0", numeric=True), line)], 20)
+    found = reg.refit_logit(x, (line > 9).astype(int))
+    assert found.log_likelihood > -1e-9 and np.abs(x.matrix @ found.params).min() > reg.FAR
+    everybody = reg.refit_logit(x, np.ones(20))
+    assert (x.matrix @ everybody.params > reg.FAR).all()
+
+
+def test_stratified_folds_are_alike_and_lose_nobody(groups):
+    y, n = groups["paid"].to_numpy(), groups["n"].to_numpy()
+    for folds in (2, 7, 10):
+        won, lost = reg.stratified_folds(y, n, folds, seed=3)
+        assert (won.sum(axis=1) == y).all() and (lost.sum(axis=1) == n - y).all()
+        assert np.ptp(won.sum(axis=0)) <= 1 and np.ptp((won + lost).sum(axis=0)) <= 1
+    a, b = (reg.stratified_folds(y, n, seed=3) for _ in range(2))
+    assert (a[0] == b[0]).all() and (a[1] == b[1]).all()
+    assert (a[0] != reg.stratified_folds(y, n, seed=4)[0]).any()
+    # Each observation is as likely in one fold as in another.
+    first = [reg.stratified_folds([1, 0, 0, 1, 0], np.ones(5), 2, s)[0][0] for s in range(1000)]
+    assert np.mean(first, axis=0) == pytest.approx([0.5, 0.5], abs=0.06)
+    with pytest.raises(ValueError, match="folds"):
+        reg.stratified_folds(y, n, 1)
+
+
+def test_calibration_in_the_large_is_an_intercept_with_an_offset():
+    rng = np.random.default_rng(16)
+    score = rng.normal(size=300)
+    n = rng.integers(1, 5, 300)
+    y = rng.binomial(n, special.expit(score - 0.7))
+    found = reg.calibration_in_the_large(score, y, n)
+    glm = sm.GLM(np.column_stack([y, n - y]), np.ones(300), offset=score,
+                 family=sm.families.Binomial()).fit(tol=1e-12)
+    assert found.estimate == pytest.approx(glm.params[0], rel=1e-8)
+    assert [found.low, found.high] == pytest.approx(glm.conf_int()[0].tolist(), rel=1e-6)
+    assert found.contains(-0.7)
+    x = reg.design([(reg.Column("score", "one", "0", numeric=True), score)], 300)
+    fit = reg.logit(x, y, n)
+    assert reg.calibration_in_the_large(x.matrix @ fit.params, y, n).estimate == pytest.approx(
+        0, abs=1e-8)
+    with pytest.raises(ValueError, match="both"):
+        reg.calibration_in_the_large(score, n, n)
+
+
 def test_calibration_bins_are_of_equal_size_and_keep_equal_predictions_together():
     p = np.repeat(np.linspace(0.05, 0.6, 23), 4)
     rng = np.random.default_rng(14)
