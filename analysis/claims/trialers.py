@@ -1,0 +1,378 @@
+"""The claims and assumptions of the brief for the trialer test.
+
+The brief publishes no results, so every verdict on the shipped tables is about what their generator
+planted. What a customer does at the first trouble is compared over customers: each has one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from analysis import experiment
+from analysis.claims import compare
+from analysis.claims.claim import (
+    CannotTell,
+    Cause,
+    Counted,
+    Direction,
+    Printed,
+    Source,
+    Unseen,
+)
+from analysis.experiment import TASKS, Durations, Study
+from analysis.stats.intervals import Interval
+from analysis.stats.stratified import mantel_haenszel
+from analysis.stats.survival import log_rank
+from analysis.stats.two_proportions import Share
+
+EARLY = 10  # days of the thirty: a decision within them is called early
+MOST = 0.8  # of those who convert: what is called overwhelming
+TRIAL = 30  # days
+RARE = 0.01
+
+TRIALERS = Source(study="trialers", name="Trialers", measure=experiment.analyse, planted=True)
+
+
+def _customers(s: Study, stage: str, cohort: str, task: int = 0) -> int:
+    frame = s.flow
+    rows = (frame.stage == stage) & (frame.task == task) & (frame.cohort == cohort)
+    return int(frame.customers[rows].sum())
+
+
+def _first_troubles(s: Study) -> pd.DataFrame:
+    """First troubles by `cohort` and `cs` (True: CS chosen): `tasks`, `completed`, `converted`."""
+    rows = s.help[s.help["first"] == 1]
+    keys = [rows.cohort, (rows.channel != "OTHER").rename("cs")]
+    return rows.groupby(keys)[["tasks", "completed", "converted"]].sum()
+
+
+def _completed(frame: pd.DataFrame, level: str, value: object, who: str) -> Share:
+    """Completed among the first troubles of a group."""
+    rows = frame[frame.index.get_level_values(level) == value]
+    return compare.share(rows.completed.sum(), rows.tasks.sum(), who)
+
+
+def _conversion(s: Study, rows: pd.Series, who: str) -> Share:
+    """Converted among the customers in some rows of `paths`."""
+    frame = s.paths[rows]
+    converted = frame.customers[frame.converted == 1].sum()
+    return compare.share(converted, frame.customers.sum(), who)
+
+
+# The test and its tables.
+
+
+@TRIALERS.claim(Printed, "broken out into ‘Test’ and ‘Control’; 30% and 70% respectively")
+def cohorts(s: Study) -> Printed:
+    """The cohorts' shares round to that."""
+    total = sum(s.customers.values())
+    shares = {name: n / total for name, n in s.customers.items()}
+    return Printed(
+        said="{test:1%} and {control:1%} of {n:customer}",
+        values={"test": shares["Test"], "control": shares["Control"], "n": total},
+        numbers=((30, 0, 100 * shares["Test"]), (70, 0, 100 * shares["Control"])))
+
+
+@TRIALERS.claim(
+    Counted, "all the customers who joined as ‘trialers’ on 5/5 … (for one day)")
+def one_day(s: Study) -> Counted:
+    """Most customers who start do so on a fifth of May."""
+    by_day = s.starts.groupby("date").customers.sum()
+    n, of = int(by_day[s.window.day]), int(by_day.sum())
+    return Counted(
+        said="{n} of {of} first started on {day:day}",
+        values={"n": n, "of": of, "day": s.window.day},
+        holds=2 * n > of and s.window.day.endswith("-05-05"))
+
+
+@TRIALERS.claim(Counted, "Conversion – This contains the conversion outcomes for all customers")
+def all_outcomes(s: Study) -> Counted:
+    """It has as many rows as there are customers in the cohorts."""
+    rows = s.window.rows
+    return Counted(
+        said="{outcomes:outcome} and {customers:customer}",
+        values={"outcomes": rows["conversion"], "customers": rows["test_cohorts"]},
+        holds=rows["conversion"] == rows["test_cohorts"])
+
+
+@TRIALERS.claim(Counted, "some customers do not even attempt their first task")
+def not_attempted(s: Study) -> Counted:
+    """There are such customers."""
+    n = sum(s.customers.values())
+    without = n - sum(_customers(s, "attempted", cohort, TASKS[0]) for cohort in s.customers)
+    return Counted(said="{without} of {n:customer}", values={"without": without, "n": n},
+                   holds=without > 0)
+
+
+@TRIALERS.claim(Direction, "3 distinct tasks (in series)")
+def in_series(s: Study) -> Direction:
+    """Fewer than one in a hundred of the second and third tasks was started before the task before
+    it was complete."""
+    row = s.faults.set_index("fault").loc["task out of series"]
+    found = compare.share(row.cases, row["of"], "second or third tasks")
+    return compare.share_against(
+        found, RARE, "{k} of {n}, {share:2%}", below=True, k=found.successes, n=found.n)
+
+
+@TRIALERS.claim(
+    Counted, "some will not choose Customer Success (CS) and will opt to figure it out on their "
+    "own (OTHER)")
+def some_other(s: Study) -> Counted:
+    """There are such customers."""
+    frame = _first_troubles(s)
+    other = int(frame.tasks[~frame.index.get_level_values("cs")].sum())
+    return Counted(
+        said="{other} of {n:customer} in trouble, the first time",
+        values={"other": other, "n": int(frame.tasks.sum())}, holds=other > 0)
+
+
+@TRIALERS.claim(
+    Unseen, "whenever the system is confident that the customer is running into trouble")
+def confident(s: Study) -> Unseen:
+    """Who is noticed would not complete without help, and who is not noticed does not need it."""
+    return Unseen(said="the tables hold the troubles that were noticed, and no others")
+
+
+# CS against OTHER.
+
+
+@TRIALERS.claim(
+    Direction, "CS is a better option than OTHER … Are customers more likely to complete?")
+def cs_completes(s: Study) -> Direction:
+    """As they come: at their first trouble, customers who choose CS complete the task more often
+    than those who choose OTHER."""
+    frame = _first_troubles(s)
+    return compare.gap_of_shares(
+        _completed(frame, "cs", True, "customers who chose CS"),
+        _completed(frame, "cs", False, "customers who chose OTHER"),
+        "{a:1%} against {b:1%}; difference {gap:points}")
+
+
+@TRIALERS.claim(
+    Direction, "CS is a better option than OTHER … Are customers more likely to complete?")
+def cs_completes_adjusted(s: Study) -> Direction:
+    """Among customers alike in all that is known before the help, those who choose CS complete the
+    task more often: the common odds ratio lies above 1."""
+    c = s.cells
+    frame = c.to_frame()[c.first == 1]
+    keys = [name for name in frame if name not in ("cs", "n", "completed", "converted")]
+    wide = frame.pivot_table(
+        index=keys, columns="cs", values=["n", "completed"], aggfunc="sum", fill_value=0)
+    if 1 not in wide["n"] or 0 not in wide["n"]:
+        raise CannotTell("everybody in trouble chose alike")
+    n, done = wide["n"], wide["completed"]
+    odds = mantel_haenszel(
+        done[1].to_numpy(), n[1].to_numpy(), done.sum(axis=1).to_numpy(), n.sum(axis=1).to_numpy())
+    if not 0 < float(odds.low) < float(odds.high) < math.inf:
+        raise CannotTell("too few customers in trouble are alike in all else")
+    interval = Interval(float(odds.estimate), float(odds.low), float(odds.high), 0.95,
+                        "Mantel-Haenszel")
+    return compare.against(
+        interval, 1, "an odds ratio of {estimate:2} over {strata:stratum:strata}", log=True,
+        strata=len(wide))
+
+
+@TRIALERS.claim(
+    Direction, "CS is a better option than OTHER … Are customers more likely to complete?")
+def cs_helps(s: Study) -> Direction:
+    """CS helps: customers who see the widget, which was dealt out by lot and moves them to CS,
+    complete the task of their first trouble more often."""
+    frame = _first_troubles(s)
+    chose = {cohort: frame.tasks.get((cohort, True), 0) / frame.tasks[cohort].sum()
+             for cohort in frame.index.get_level_values("cohort").unique()}
+    test, control = (_completed(frame, "cohort", cohort, f"customers in trouble in {cohort}")
+                     for cohort in ("Test", "Control"))
+    return compare.gap_of_shares(
+        test, control,
+        "CS was chosen by {moved:0%} with the widget and by {unmoved:0%} without; {a:1%} against "
+        "{b:1%} complete; difference {gap:points}",
+        moved=float(chose["Test"]), unmoved=float(chose["Control"]))
+
+
+def _hazard_ratio(d: Durations, group: str, first: object, second: object, who: str) -> Direction:
+    """How much sooner the first group completes, after the help at the first trouble."""
+    frame = d.to_frame().groupby([group, "minutes"])[["completed", "censored"]].sum()
+    parts = {}
+    for value in (first, second):
+        if value not in frame.index.get_level_values(group):
+            raise CannotTell("everybody in trouble is in one of the groups")
+        rows = frame.loc[value].reset_index()
+        parts[str(value)] = (rows.minutes, rows.completed, rows.censored)
+    try:
+        test = log_rank(parts)
+    except ValueError:
+        raise CannotTell("nobody in trouble completed a task") from None
+    ratio = compare.interval_of(test.hazard_ratio)
+    return Direction(
+        said="at any moment " + who + " complete {ratio:2} times as often", values={"ratio": ratio},
+        estimate=ratio, p_value=test.p_value, null=1.0)
+
+
+@TRIALERS.claim(Direction, "Are they able to complete faster?")
+def cs_is_faster(s: Study) -> Direction:
+    """As they come: after their first trouble, customers who choose CS complete the task sooner
+    than those who choose OTHER."""
+    return _hazard_ratio(s.from_first_help, "cs", 1, 0, "those with CS")
+
+
+@TRIALERS.claim(Direction, "Are they able to complete faster?")
+def widget_is_faster(s: Study) -> Direction:
+    """CS makes it faster: customers who see the widget complete the task of their first trouble
+    sooner than those who do not."""
+    return _hazard_ratio(s.from_first_help, "cohort", "Test", "Control", "those with the widget")
+
+
+# Completion and conversion.
+
+
+@TRIALERS.claim(
+    Direction, "being able to complete all 3 tasks makes someone more likely to convert")
+def completers_convert(s: Study) -> Direction:
+    """Customers who complete all three tasks convert more often than the others."""
+    every = s.paths.completions == len(TASKS)
+    return compare.gap_of_shares(
+        _conversion(s, every, "customers with all tasks complete"),
+        _conversion(s, ~every, "customers without all tasks complete"),
+        "{a:1%} against {b:1%}; difference {gap:points}")
+
+
+@TRIALERS.claim(
+    Cause, "being able to complete all 3 tasks makes someone more likely to convert")
+def completion_converts(s: Study) -> Cause:
+    """They convert because they have completed."""
+    found = completers_convert(s)
+    return Cause(
+        said="who is keen completes and converts; nobody was made to complete by lot, and the "
+        "difference of {gap:points} holds both", values=found.values)
+
+
+@TRIALERS.claim(
+    Direction, "a relationship between completion (number of completions) and conversion")
+def each_completion(s: Study) -> Direction:
+    """The more tasks a customer completes, the likelier a conversion: their correlation is
+    positive."""
+    r, n = _weighted_r(s.paths.completions, s.paths.converted, s.paths.customers)
+    by = s.paths.groupby("completions").apply(
+        lambda f: f.customers[f.converted == 1].sum() / f.customers.sum(), include_groups=False)
+    return compare.correlation(
+        r, n, "a correlation of {r:2}; from {least:1%} with {fewest} to {most:1%} with "
+        "{highest:completed task}",
+        least=float(by.iloc[0]), most=float(by.iloc[-1]), fewest=int(by.index[0]),
+        highest=int(by.index[-1]))
+
+
+def _weighted_r(x: pd.Series, y: pd.Series, counts: pd.Series) -> tuple[float, int]:
+    """Pearson's correlation of two numbers that occur together so often, and how often in all."""
+    w = counts.to_numpy(dtype=float)
+    n = int(w.sum())
+    if n == 0:
+        raise CannotTell("there is nobody to compare")
+    d = [v.to_numpy(dtype=float) - w @ v.to_numpy(dtype=float) / n for v in (x, y)]
+    xx, yy, xy = (w @ (a * b) for a, b in ((d[0], d[0]), (d[1], d[1]), (d[0], d[1])))
+    spread = math.sqrt(xx * yy)
+    return (float(xy / spread) if spread > 1e-12 * n else math.nan), n
+
+
+@TRIALERS.claim(Direction, "customer success increases with time")
+def later_is_better(s: Study) -> Direction:
+    """The later in the day customers start, the more of them complete all three tasks: the
+    correlation is positive."""
+    frame = s.starts[s.starts.date == s.window.day]
+    done = frame.assign(success=1, n=frame.completed_all)
+    rest = frame.assign(success=0, n=frame.customers - frame.completed_all)
+    both = pd.concat([done, rest])
+    r, n = _weighted_r(both.hour, both.success, both.n)
+    return compare.correlation(
+        r, n, "a correlation of {r:3} over {customers:customer}", customers=n)
+
+
+def _by_task(s: Study) -> pd.DataFrame:
+    """Tasks attempted and completed, by task."""
+    return s.tasks.groupby("task")[["tasks", "completed"]].sum()
+
+
+@TRIALERS.claim(Direction, "customer success increases … with experience")
+def later_tasks(s: Study) -> Direction:
+    """Of the customers who attempt a task, more complete it the more tasks came before: the
+    correlation of task and completion is positive."""
+    frame = _by_task(s)
+    both = pd.concat([
+        frame.assign(success=1, n=frame.completed),
+        frame.assign(success=0, n=frame.tasks - frame.completed),
+    ]).reset_index()
+    # Tasks come in series, so what is left of the customers from one to the next makes the shares
+    # of successive tasks uncorrelated, as those of a life table are.
+    r, n = _weighted_r(both.task, both.success, both.n)
+    share = frame.completed / frame.tasks
+    return compare.correlation(
+        r, n,
+        "a correlation of {r:3}; {first:1%} of the first, {last:1%} of the last task attempted",
+        first=float(share.iloc[0]), last=float(share.iloc[-1]))
+
+
+@TRIALERS.claim(Cause, "customer success increases … with experience")
+def experience_helps(s: Study) -> Cause:
+    """A customer does better at a task for having done the ones before."""
+    frame = _by_task(s)
+    return Cause(
+        said="only who completes a task comes to the next: {first:customer} attempted the first "
+        "task and {last} the last, and those are the more able",
+        values={"first": int(frame.tasks.iloc[0]), "last": int(frame.tasks.iloc[-1])})
+
+
+@TRIALERS.claim(
+    Direction, "Customers have 30 days … but overwhelmingly they make up their minds early on")
+def early_minds(s: Study) -> Direction:
+    """Of those who convert at a known time, more than four in five do so within the first ten days;
+    when the others make up their minds is in no table."""
+    days = s.decisions[(s.decisions.converted == 1) & s.decisions.day.notna()]
+    n, early = int(days.customers.sum()), int(days.customers[days.day < EARLY].sum())
+    return compare.share_against(
+        compare.share(early, n, "conversions at a known time"), MOST,
+        "{early} of {n}, {share:1%}", early=early, n=n)
+
+
+@TRIALERS.claim(Counted, "Customers have 30 days to try out the product")
+def thirty_days(s: Study) -> Counted:
+    """Nobody converts more than thirty days after the day of the test."""
+    days = s.decisions.day.dropna()
+    if days.empty:
+        raise CannotTell("nobody converted at a known time")
+    last = int(days.max())
+    return Counted(said="the last conversion came {last:day:days} after it", values={"last": last},
+                   holds=last <= TRIAL)
+
+
+# What the test was meant to bring.
+
+
+@TRIALERS.claim(
+    Direction, "Was the test experience successful in increasing engagement with CS?")
+def widget_engages(s: Study) -> Direction:
+    """At their first trouble more customers choose CS with the widget than without."""
+    frame = _first_troubles(s)
+    shares = []
+    for cohort in ("Test", "Control"):
+        n = frame.tasks[frame.index.get_level_values("cohort") == cohort].sum()
+        shares.append(compare.share(
+            frame.tasks.get((cohort, True), 0), n, f"customers in trouble in {cohort}"))
+    return compare.gap_of_shares(*shares, "{a:1%} against {b:1%}; difference {gap:points}")
+
+
+@TRIALERS.claim(
+    Direction, "Was the test experience able to deliver on a higher conversion of customers?")
+def widget_converts(s: Study) -> Direction:
+    """More customers convert in the cohort with the widget than in the other."""
+    return compare.gap_of_shares(
+        *(Share(_customers(s, "converted", cohort), s.customers[cohort])
+          for cohort in ("Test", "Control")),
+        "{a:1%} against {b:1%}; difference {gap:points}")
+
+
+@TRIALERS.claim(
+    Unseen, "set themselves up for success in the weeks, months and years to come")
+def years(s: Study) -> Unseen:
+    """Who completes the tasks stays a customer for longer."""
+    return Unseen(said="the tables end with the trial")

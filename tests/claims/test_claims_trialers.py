@@ -1,0 +1,151 @@
+"""The trialer brief's claims in simulated worlds whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+from test_experiment import messy
+
+from analysis import experiment
+from analysis.claims import TRIALERS, trialers
+from analysis.claims.claim import Cause, Unseen, Verdict, judge
+from analysis.simulate import trialers as simulated
+from analysis.sources import Tables, open_study
+
+SUPPORTED, NOT, CONTRADICTED, UNTELLABLE = Verdict
+
+
+def verdicts(study: experiment.Study) -> dict[str, Verdict]:
+    return {f.claim.key: f.verdict for f in judge(TRIALERS.claims, study)}
+
+
+def studied(frames) -> experiment.Study:
+    held = {name: ibis.memtable(frame) for name, frame in frames.items()}
+    return experiment.analyse(Tables("trialers", "a test", False, False, held))
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return experiment.analyse(open_study("trialers", "data"))
+
+
+@pytest.fixture(scope="module")
+def null():
+    """Customers are all alike and nothing depends on anything."""
+    parts = list(simulated.parts(3, 0.5, simulated.NULL))
+    return studied({name: pd.concat([p[name] for p in parts]) for name in parts[0]})
+
+
+def test_the_planted_world(shipped):
+    expected = {
+        "cohorts": SUPPORTED, "one_day": SUPPORTED, "all_outcomes": SUPPORTED,
+        "not_attempted": SUPPORTED, "in_series": SUPPORTED, "some_other": SUPPORTED,
+        # As they come the hard cases choose CS; the widget, which is dealt out, shows what it does.
+        "cs_completes": CONTRADICTED, "cs_completes_adjusted": CONTRADICTED,
+        "cs_helps": SUPPORTED, "cs_is_faster": CONTRADICTED, "widget_is_faster": SUPPORTED,
+        "completers_convert": SUPPORTED, "each_completion": SUPPORTED,
+        "later_is_better": CONTRADICTED, "later_tasks": SUPPORTED,
+        "early_minds": SUPPORTED, "thirty_days": SUPPORTED, "widget_engages": SUPPORTED,
+        "widget_converts": SUPPORTED,
+    }
+    found = verdicts(shipped)
+    assert {key: found[key] for key in expected} == expected
+    rest = {c.key for c in TRIALERS.claims} - set(expected)
+    assert rest == {c.key for c in TRIALERS.claims if c.kind in (Cause, Unseen)}
+    assert {found[key] for key in rest} == {UNTELLABLE}
+
+
+def test_where_nothing_is_there_nothing_is_found(null):
+    found = verdicts(null)
+    for key in ("cs_completes", "cs_completes_adjusted", "cs_helps", "cs_is_faster",
+                "widget_is_faster", "later_is_better", "widget_engages", "widget_converts"):
+        assert found[key] is NOT, key
+
+
+def test_a_widget_that_puts_people_off(shipped):
+    """The cohorts with their names exchanged: what the widget did, Control now does."""
+    other = {"Test": "Control", "Control": "Test"}
+    flow, help_ = (f.assign(cohort=f.cohort.map(other)) for f in (shipped.flow, shipped.help))
+    d = shipped.from_first_help
+    turned = replace(
+        shipped, flow=flow, help=help_,
+        customers={other[name]: n for name, n in shipped.customers.items()},
+        from_first_help=replace(
+            d, groups=d.groups | {"cohort": pd.Series(d.groups["cohort"]).map(other).to_numpy()}))
+    found = verdicts(turned)
+    for key in ("cs_helps", "widget_is_faster", "widget_engages", "widget_converts", "cohorts"):
+        assert found[key] is CONTRADICTED, key
+
+
+def test_cs_that_looks_better(shipped):
+    """Exchange CS and OTHER."""
+    c, d = shipped.cells, shipped.from_first_help
+    channel = shipped.help.channel.where(shipped.help.channel != "OTHER", "other")
+    turned = replace(
+        shipped, cells=replace(c, cs=1 - c.cs),
+        from_first_help=replace(d, groups=d.groups | {"cs": 1 - d.groups["cs"]}),
+        help=shipped.help.assign(
+            channel=channel.where(channel == "other", "OTHER").replace("other", "AGENT")))
+    found = verdicts(turned)
+    for key in ("cs_completes", "cs_completes_adjusted", "cs_is_faster"):
+        assert found[key] is SUPPORTED, key
+
+
+def test_conversion_that_falls_with_completion(shipped):
+    paths = shipped.paths.assign(converted=1 - shipped.paths.converted)
+    found = verdicts(replace(shipped, paths=paths))
+    assert found["completers_convert"] is found["each_completion"] is CONTRADICTED
+    assert found["completion_converts"] is UNTELLABLE
+    nobody = shipped.paths.assign(converted=0)
+    found = verdicts(replace(shipped, paths=nobody))
+    assert found["completers_convert"] is found["each_completion"] is UNTELLABLE
+
+
+def test_later_hours_and_tasks(shipped):
+    turned = replace(
+        shipped, starts=shipped.starts.assign(hour=23 - shipped.starts.hour),
+        tasks=shipped.tasks.assign(task=4 - shipped.tasks.task))
+    found = verdicts(turned)
+    assert found["later_is_better"] is SUPPORTED and found["later_tasks"] is CONTRADICTED
+    assert found["experience_helps"] is UNTELLABLE
+
+
+def test_late_decisions(shipped):
+    late = shipped.decisions.assign(day=shipped.decisions.day + 20)
+    found = verdicts(replace(shipped, decisions=late))
+    assert found["early_minds"] is found["thirty_days"] is CONTRADICTED
+    unknown = shipped.decisions.assign(day=pd.Series(pd.NA, shipped.decisions.index, "Int64"))
+    found = verdicts(replace(shipped, decisions=unknown))
+    assert found["early_minds"] is found["thirty_days"] is UNTELLABLE
+
+
+def test_other_facts(shipped):
+    w = shipped.window
+    starts = shipped.starts.assign(date=shipped.starts.date.str.replace("-05-0", "-06-0"))
+    faults = shipped.faults.assign(cases=shipped.faults["of"] // 2)
+    found = verdicts(replace(
+        shipped, starts=starts, faults=faults,
+        window=replace(w, day=w.day.replace("-05-0", "-06-0"),
+                       rows=w.rows | {"conversion": 7})))
+    for key in ("one_day", "in_series", "all_outcomes"):
+        assert found[key] is CONTRADICTED, key
+
+
+def test_the_trend_is_that_of_the_rows(shipped):
+    """Correlations from counts equal those of one row a customer."""
+    rows = shipped.paths.loc[shipped.paths.index.repeat(shipped.paths.customers)]
+    r, n = trialers._weighted_r(
+        shipped.paths.completions, shipped.paths.converted, shipped.paths.customers)
+    assert n == len(rows) and r == pytest.approx(rows.completions.corr(rows.converted))
+    flat, _ = trialers._weighted_r(*(pd.Series(v) for v in ([1, 1], [0, 1], [5, 6])))
+    assert np.isnan(flat)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_messy_tables(seed):
+    found = verdicts(studied(messy(seed)))
+    assert len(found) == len(TRIALERS.claims)
