@@ -557,7 +557,8 @@ local function typst_page(page)
   }
 end
 
-local LONG_TABLE = 20 -- rows; a shorter one stays whole on its page
+-- A table of more rows, or of more text than so many lines hold, may break over pages.
+local LONG_TABLE, LINE = 20, 85
 
 local typst_blocks = {
   CodeBlock = function(el)
@@ -575,9 +576,12 @@ local typst_blocks = {
     local before, after
     if el.attributes.float == "tbl" then
       local caption = typst{ pandoc.Plain(el.content:remove().content) }
-      local rows = 0
-      el:walk{ Table = function(t) for _, b in ipairs(t.bodies) do rows = rows + #b.body end end }
-      before = ("#book-table([%s], %s)["):format(caption, rows > LONG_TABLE)
+      local rows, text = 0, 0
+      el:walk{ Table = function(t)
+        for _, b in ipairs(t.bodies) do rows = rows + #b.body end
+        text = text + #stringify(t)
+      end }
+      before = ("#book-table([%s], %s)["):format(caption, math.max(rows, text / LINE) > LONG_TABLE)
       after = "] <" .. el.identifier .. ">"
     elseif el.attributes.float == "eq" then
       before = ("#book-equation(%s)["):format(quote(el.attributes.number))
