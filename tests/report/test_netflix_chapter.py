@@ -1,0 +1,122 @@
+"""The chapter on churn: its sentences on other people's tables, and the conclusions that follow."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import every_sentence
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "churn"))
+from test_churn_reductions import ORIGINAL_HEADERS, subscribers
+
+from analysis.report.churn import model, offers, recommendations, traits
+
+CHAPTER = Path("chapters/netflix-churn.qmd")
+
+
+def raised(frame: pd.DataFrame, where, rate: float, otherwise: float = 0.15) -> pd.DataFrame:
+    """Those marked churn at one rate, the others at another."""
+    chance = np.random.default_rng(9).random(len(frame))
+    return frame.assign(churned=(chance < np.where(where, rate, otherwise)).astype(int))
+
+
+def no_churn():
+    return subscribers(21, 300, churned=0)
+
+
+def one_device():
+    """One device, one genre, one region, one plan; late payment decides."""
+    frame = subscribers(22, 600, device="TV", genre="News", region="North", plan="A")
+    return raised(frame, frame.payment_history == "Delayed", 0.6)
+
+
+def offers_raise_churn():
+    """Whoever has used an offer leaves more, and nothing else matters."""
+    frame = subscribers(23, 1500)
+    return raised(frame, frame.promo_used == 1, 0.45)
+
+
+def tiny():
+    """Forty subscribers, with names that would be markup."""
+    first, second, third = every_sentence.HOSTILE
+    rng = np.random.default_rng(24)
+    return subscribers(
+        24, 40, device=rng.choice([first, "TV"], 40), genre=second, plan=third,
+        region=rng.choice([second, third], 40), payment_history=rng.choice([first, "paid"], 40),
+    )
+
+
+def all_churned():
+    return subscribers(25, 80, churned=1)
+
+
+def one():
+    return subscribers(26, 1)
+
+
+WORLDS = (no_churn, one_device, offers_raise_churn, tiny, all_churned, one)
+
+
+def write(folder: Path, frame: pd.DataFrame) -> None:
+    """A table as the source has it: its own headers, and words for flags."""
+    words = {1: "Yes", 0: "No"}
+    shown = frame.assign(
+        churned=frame.churned.map(words), promo_used=frame.promo_used.map(words))
+    (folder / "netflix").mkdir()
+    shown[list(ORIGINAL_HEADERS)].rename(columns=ORIGINAL_HEADERS).to_csv(
+        folder / "netflix" / "subscribers.csv", index=False, quoting=csv.QUOTE_MINIMAL)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkeypatch):
+    write(tmp_path, world())
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+    s = every_sentence.run(CHAPTER, draw=world in (tiny, one_device))["s"]
+    assert not s.shipped
+    check = CONCLUSIONS.get(world)
+    if check:
+        check(s)
+
+
+def _nobody_leaves(s):
+    assert traits.answer(s).startswith("Nobody has churned")
+    assert s.retention is None and s.model.fit is None
+    assert "no churn to prevent" in recommendations.judged(s)
+    assert "has churned" in offers.answer(s) or "churned" in offers.answer(s)
+
+
+def _late_payers_leave(s):
+    assert model.drivers(s)[0] == "payment_history"
+    assert s.recommendations.unaddressed[0] == "payment_history"
+    assert "Begin with payment history" in recommendations.own(s)
+    assert s.recommendations.judged.verdict["genres"].startswith("can")
+    assert s.recommendations.judged.verdict["devices"].startswith("can")
+
+
+def _offers_do_harm(s):
+    assert model.drivers(s)[0] == "promo_used"
+    row = s.offers.effects.loc["promo_used"]
+    assert row.ratio_low > 2
+    assert tuple(s.recommendations.judged.loc["offers"]) == ("drop", "more")
+    assert "offers go with more churn, not less" in recommendations.judged(s)
+    assert s.recommendations.unaddressed == ()
+
+
+CONCLUSIONS = {no_churn: _nobody_leaves, one_device: _late_payers_leave,
+               offers_raise_churn: _offers_do_harm}
+
+
+def test_figures_that_the_source_published(netflix_study):
+    s = netflix_study
+    assert (s.subscribers, s.churned) == (3500, 397)
+    assert "3,500 subscribers, of whom 397" in traits.metrics(s)
+    assert "11.3%" in traits.metrics(s)
+    # 64% and 43% are shares of offer users within each status, and found to be so.
+    matches = s.offers.matches.reset_index()
+    assert set(matches.reading) == {"of_status"}
+    assert not s.offers.possible
