@@ -111,3 +111,11 @@ def percents(shares) -> list[str]:
 def thousands(values) -> list[str]:
     """Axis labels of large numbers: "100,000"."""
     return [f"{value:,.0f}" for value in values]
+
+
+def short(name: str, most: int = 34) -> str:
+    """A name as a figure's label: on one line, cut to so many characters."""
+    name = " ".join(str(name).split())
+    name = name if len(name) <= most else f"{name[: most - 1].rstrip()}…"
+    # matplotlib takes text between two dollar signs for a formula.
+    return name.replace("$", "\\$")

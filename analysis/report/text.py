@@ -31,10 +31,11 @@ def escape(value: object) -> Prose:
     """Makes a data value harmless in Markdown, in a pipe table, in HTML and in Typst.
 
     Every character that could begin markup in Pandoc's Markdown is escaped; line breaks and
-    other control characters become spaces, and signs that reverse the direction of text go.
+    other control characters become spaces (a space that keeps words together stays one), and signs
+    that reverse the direction of text go.
     """
     forward = re.sub(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", str(value))
-    flat = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", forward).strip()
+    flat = re.sub(r"(?:[^\S\u00a0]|[\x00-\x1f\x7f-\x9f])+", " ", forward).strip()
     return Prose(re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$@~^:\"'=/&%])", r"\\\1", flat))
 
 

@@ -47,7 +47,7 @@ def tiny():
     rng = np.random.default_rng(24)
     return subscribers(
         24, 40, device=rng.choice([first, "TV"], 40), genre=second, plan=third,
-        region=rng.choice([second, third], 40), payment_history=rng.choice([first, "paid"], 40),
+        region=rng.choice([second, third], 40),
     )
 
 

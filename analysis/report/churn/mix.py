@@ -11,7 +11,6 @@ from analysis.churn import Study
 from analysis.churn.mix import ALPHA, FACTORS, Majority
 from analysis.report import figures
 from analysis.report.churn import labels
-from analysis.report.mooc.labels import short
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
@@ -55,7 +54,7 @@ def axis_labels(keys: Iterable[tuple[str, object]]) -> dict[tuple[str, object], 
     """
     made: dict[tuple[str, object], str] = {}
     for trait, value in keys:
-        text = short(labels.name(trait, value), MOST_LABEL)
+        text = figures.short(labels.name(trait, value), MOST_LABEL)
         while text in made.values():
             text += " "
         made[trait, value] = text

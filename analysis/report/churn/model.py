@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import plotnine as p9
@@ -299,23 +301,16 @@ def tests_table(s: Study) -> Prose:
         "Likelihood ratio χ²": row["likelihood_ratio"], "p, corrected": p_cell(row["p_adjusted"]),
         "Inflation": row["inflation"],
     } for trait, row in f.tests.iterrows()])
-    one = lambda value: number(value, 1)  # noqa: E731
-    return table(frame, {"df": number, "Wald χ²": one, "Likelihood ratio χ²": one, "p, corrected": Prose,
-                         "Inflation": lambda value: number(value, 2)})
-
-
-def _short(text: str) -> str:
-    """A label of a figure: on one line, not too long, and no formula of matplotlib's."""
-    text = " ".join(text.split())
-    text = text if len(text) <= MOST_LABEL else f"{text[:MOST_LABEL - 1].rstrip()}…"
-    return text.replace("$", "\\$")
+    tenth = partial(number, digits=1)
+    return table(frame, {"df": number, "Wald χ²": tenth, "Likelihood ratio χ²": tenth, "p, corrected": Prose,
+                         "Inflation": partial(number, digits=2)})
 
 
 def _labels(texts: list[str]) -> list[str]:
     """No two labels are the same, whatever was cut off."""
     found: list[str] = []
     for text in texts:
-        label = _short(text)
+        label = figures.short(text, MOST_LABEL)
         while label in found:
             label += " "
         found.append(label)

@@ -23,7 +23,6 @@ from analysis.churn.traits import (
 )
 from analysis.report import figures
 from analysis.report.churn import labels
-from analysis.report.mooc.labels import short
 from analysis.report.tables import table, with_interval
 from analysis.report.text import (
     Prose,
@@ -374,7 +373,7 @@ def rates_figure(s: Study) -> p9.ggplot | Prose:
         rows.append({"key": column, "kind": OPEN})
         for name, row in _groups(s, column).iterrows():
             key = f"{column}\n{name}"
-            text[key] = f"\u2003{short(_plain(column, row), 26)}"
+            text[key] = f"\u2003{figures.short(_plain(column, row), 26)}"
             rows.append({"key": key, "rate": row["rate"], "low": row["low"], "high": row["high"],
                          "kind": SIDES.get(row["finding"], OPEN)})
     frame = pd.DataFrame(rows)

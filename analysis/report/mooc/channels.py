@@ -185,7 +185,7 @@ def _short(names: list[str]) -> dict[str, str]:
     """Labels for a figure: plain, cut, and told apart."""
     called: dict[str, str] = {}
     for name in names:
-        label = labels.short(labels.group(name), LONGEST)
+        label = figures.short(labels.group(name), LONGEST)
         while label in called.values():
             label += "′"
         called[name] = label

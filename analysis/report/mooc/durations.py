@@ -13,7 +13,6 @@ from analysis.mooc.durations import HORIZONS, LEAST_AT_RISK, LEAST_COMPLETED, OT
 from analysis.mooc.funnels import ALPHA, EVERYBODY
 from analysis.mooc.reduce import MISSING
 from analysis.report import figures, text
-from analysis.report.mooc import labels
 from analysis.report.mooc.funnels import source_name
 from analysis.report.tables import table
 from analysis.report.text import (
@@ -207,7 +206,7 @@ def curve_figure(s: Study) -> p9.ggplot | Prose:
     d, named = s.durations, _named(s)[:MOST_LINES]
     curves = {source_name(name): d.curves[name] for name in named} if len(named) > 1 else {
         "everybody": d.curve}
-    frames = [_steps(curve).assign(source=labels.short(name, 18)) for name, curve in curves.items()]
+    frames = [_steps(curve).assign(source=figures.short(name, 18)) for name, curve in curves.items()]
     names = [frame["source"].iloc[0] for frame in frames]
     frame = pd.concat(frames, ignore_index=True)
     # The order of the legend is that of the curves' ends.

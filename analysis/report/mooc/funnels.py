@@ -172,7 +172,7 @@ def funnel_figure(s: Study) -> p9.ggplot | Prose:
     total = s.funnel.total.iloc[0]
     parts = {f"Everybody ({total.iloc[0]:,})": total}
     for source, row in _sources(s).iterrows():
-        parts[f"{labels.short(source_name(source), 20)} ({row.iloc[0]:,})"] = row
+        parts[f"{figures.short(source_name(source), 20)} ({row.iloc[0]:,})"] = row
     frame = pd.DataFrame([
         {"who": who, "stage": stage, "share": row.iloc[place] / row.iloc[0],
          "label": f"{100 * row.iloc[place] / row.iloc[0]:.0f}%"}
@@ -302,7 +302,7 @@ def sources_figure(s: Study) -> p9.ggplot | Prose:
         return Prose("Fewer than two sources are large enough to be compared.")
     panels = {"enrolled": "Enrolled, of sign-ups", "completed": "Completed, of enrolled"}
     rows = [
-        {"source": labels.short(source_name(source), 20), "panel": panel, "share": row["share"],
+        {"source": figures.short(source_name(source), 20), "panel": panel, "share": row["share"],
          "low": row["low"], "high": row["high"], "adjusted": _adjusted_share(s, step, source)}
         for step, panel in panels.items() for source in kept for row in (rates.loc[(source, step)],)
         if row["users"] > 0

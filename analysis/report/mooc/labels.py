@@ -26,11 +26,3 @@ def country(code: str) -> str:
 def stage(event_type: str) -> str:
     """A stage of a funnel: "enrolled_in_course" is "enrolled in course"."""
     return str(event_type).replace("_", " ")
-
-
-def short(name: str, most: int = 34) -> str:
-    """A name as a figure's label: on one line, cut to so many characters."""
-    name = " ".join(str(name).split())
-    name = name if len(name) <= most else f"{name[: most - 1].rstrip()}…"
-    # matplotlib takes text between two dollar signs for a formula.
-    return name.replace("$", "\\$")

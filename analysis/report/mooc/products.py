@@ -23,7 +23,6 @@ from analysis.mooc.products import (
     WORTH,
 )
 from analysis.report import figures
-from analysis.report.mooc import labels
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
@@ -201,7 +200,7 @@ def pareto_figure(s: Study) -> p9.ggplot | Prose:
     marked = pd.DataFrame(rows, columns=["rank", "revenue", "title", "abc"])
     n = len(ranked)
     marked["label"] = [
-        f"{rank}: {labels.short(name, LONGEST)}" for rank, name in zip(marked["rank"], marked.title, strict=True)]
+        f"{rank}: {figures.short(name, LONGEST)}" for rank, name in zip(marked["rank"], marked.title, strict=True)]
     points = ranked.assign(rank=np.arange(1, n + 1), revenue=shares)
     ends = [int((ranked.abc <= kind).sum()) for kind in CLASSES]
     places = pd.DataFrame({
