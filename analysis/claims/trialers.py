@@ -10,7 +10,6 @@ import math
 
 import pandas as pd
 
-from analysis import experiment
 from analysis.claims import compare
 from analysis.claims.claim import (
     CannotTell,
@@ -21,7 +20,7 @@ from analysis.claims.claim import (
     Source,
     Unseen,
 )
-from analysis.experiment import TASKS, Durations, Study
+from analysis.experiment.reductions import TASKS, Durations, Reductions, reduced
 from analysis.stats.intervals import Interval
 from analysis.stats.stratified import mantel_haenszel
 from analysis.stats.survival import log_rank
@@ -32,16 +31,16 @@ MOST = 0.8  # of those who convert: what is called overwhelming
 TRIAL = 30  # days
 RARE = 0.01
 
-TRIALERS = Source(study="trialers", name="Trialers", measure=experiment.analyse, planted=True)
+TRIALERS = Source(study="trialers", name="Trialers", measure=reduced, planted=True)
 
 
-def _customers(s: Study, stage: str, cohort: str, task: int = 0) -> int:
+def _customers(s: Reductions, stage: str, cohort: str, task: int = 0) -> int:
     frame = s.flow
     rows = (frame.stage == stage) & (frame.task == task) & (frame.cohort == cohort)
     return int(frame.customers[rows].sum())
 
 
-def _first_troubles(s: Study) -> pd.DataFrame:
+def _first_troubles(s: Reductions) -> pd.DataFrame:
     """First troubles by `cohort` and `cs` (True: CS chosen): `tasks`, `completed`, `converted`."""
     rows = s.help[s.help["first"] == 1]
     keys = [rows.cohort, (rows.channel != "OTHER").rename("cs")]
@@ -54,7 +53,7 @@ def _completed(frame: pd.DataFrame, level: str, value: object, who: str) -> Shar
     return compare.share(rows.completed.sum(), rows.tasks.sum(), who)
 
 
-def _conversion(s: Study, rows: pd.Series, who: str) -> Share:
+def _conversion(s: Reductions, rows: pd.Series, who: str) -> Share:
     """Converted among the customers in some rows of `paths`."""
     frame = s.paths[rows]
     converted = frame.customers[frame.converted == 1].sum()
@@ -65,7 +64,7 @@ def _conversion(s: Study, rows: pd.Series, who: str) -> Share:
 
 
 @TRIALERS.claim(Printed, "broken out into ‘Test’ and ‘Control’; 30% and 70% respectively")
-def cohorts(s: Study) -> Printed:
+def cohorts(s: Reductions) -> Printed:
     """The cohorts' shares round to that."""
     total = sum(s.customers.values())
     shares = {name: n / total for name, n in s.customers.items()}
@@ -77,7 +76,7 @@ def cohorts(s: Study) -> Printed:
 
 @TRIALERS.claim(
     Counted, "all the customers who joined as ‘trialers’ on 5/5 … (for one day)")
-def one_day(s: Study) -> Counted:
+def one_day(s: Reductions) -> Counted:
     """Most customers who start do so on a fifth of May."""
     by_day = s.starts.groupby("date").customers.sum()
     n, of = int(by_day[s.window.day]), int(by_day.sum())
@@ -88,7 +87,7 @@ def one_day(s: Study) -> Counted:
 
 
 @TRIALERS.claim(Counted, "Conversion – This contains the conversion outcomes for all customers")
-def all_outcomes(s: Study) -> Counted:
+def all_outcomes(s: Reductions) -> Counted:
     """It has as many rows as there are customers in the cohorts."""
     rows = s.window.rows
     return Counted(
@@ -98,7 +97,7 @@ def all_outcomes(s: Study) -> Counted:
 
 
 @TRIALERS.claim(Counted, "some customers do not even attempt their first task")
-def not_attempted(s: Study) -> Counted:
+def not_attempted(s: Reductions) -> Counted:
     """There are such customers."""
     n = sum(s.customers.values())
     without = n - sum(_customers(s, "attempted", cohort, TASKS[0]) for cohort in s.customers)
@@ -107,7 +106,7 @@ def not_attempted(s: Study) -> Counted:
 
 
 @TRIALERS.claim(Direction, "3 distinct tasks (in series)")
-def in_series(s: Study) -> Direction:
+def in_series(s: Reductions) -> Direction:
     """Fewer than one in a hundred of the second and third tasks was started before the task before
     it was complete."""
     row = s.faults.set_index("fault").loc["task out of series"]
@@ -119,7 +118,7 @@ def in_series(s: Study) -> Direction:
 @TRIALERS.claim(
     Counted, "some will not choose Customer Success (CS) and will opt to figure it out on their "
     "own (OTHER)")
-def some_other(s: Study) -> Counted:
+def some_other(s: Reductions) -> Counted:
     """There are such customers."""
     frame = _first_troubles(s)
     other = int(frame.tasks[~frame.index.get_level_values("cs")].sum())
@@ -130,7 +129,7 @@ def some_other(s: Study) -> Counted:
 
 @TRIALERS.claim(
     Unseen, "whenever the system is confident that the customer is running into trouble")
-def confident(s: Study) -> Unseen:
+def confident(s: Reductions) -> Unseen:
     """Who is noticed would not complete without help, and who is not noticed does not need it."""
     return Unseen(said="the tables hold the troubles that were noticed, and no others")
 
@@ -140,7 +139,7 @@ def confident(s: Study) -> Unseen:
 
 @TRIALERS.claim(
     Direction, "CS is a better option than OTHER … Are customers more likely to complete?")
-def cs_completes(s: Study) -> Direction:
+def cs_completes(s: Reductions) -> Direction:
     """As they come: at their first trouble, customers who choose CS complete the task more often
     than those who choose OTHER."""
     frame = _first_troubles(s)
@@ -152,7 +151,7 @@ def cs_completes(s: Study) -> Direction:
 
 @TRIALERS.claim(
     Direction, "CS is a better option than OTHER … Are customers more likely to complete?")
-def cs_completes_adjusted(s: Study) -> Direction:
+def cs_completes_adjusted(s: Reductions) -> Direction:
     """Among customers alike in all that is known before the help, those who choose CS complete the
     task more often: the common odds ratio lies above 1."""
     c = s.cells
@@ -176,7 +175,7 @@ def cs_completes_adjusted(s: Study) -> Direction:
 
 @TRIALERS.claim(
     Direction, "CS is a better option than OTHER … Are customers more likely to complete?")
-def cs_helps(s: Study) -> Direction:
+def cs_helps(s: Reductions) -> Direction:
     """CS helps: customers who see the widget, which was dealt out by lot and moves them to CS,
     complete the task of their first trouble more often."""
     frame = _first_troubles(s)
@@ -211,14 +210,14 @@ def _hazard_ratio(d: Durations, group: str, first: object, second: object, who: 
 
 
 @TRIALERS.claim(Direction, "Are they able to complete faster?")
-def cs_is_faster(s: Study) -> Direction:
+def cs_is_faster(s: Reductions) -> Direction:
     """As they come: after their first trouble, customers who choose CS complete the task sooner
     than those who choose OTHER."""
     return _hazard_ratio(s.from_first_help, "cs", 1, 0, "those with CS")
 
 
 @TRIALERS.claim(Direction, "Are they able to complete faster?")
-def widget_is_faster(s: Study) -> Direction:
+def widget_is_faster(s: Reductions) -> Direction:
     """CS makes it faster: customers who see the widget complete the task of their first trouble
     sooner than those who do not."""
     return _hazard_ratio(s.from_first_help, "cohort", "Test", "Control", "those with the widget")
@@ -229,7 +228,7 @@ def widget_is_faster(s: Study) -> Direction:
 
 @TRIALERS.claim(
     Direction, "being able to complete all 3 tasks makes someone more likely to convert")
-def completers_convert(s: Study) -> Direction:
+def completers_convert(s: Reductions) -> Direction:
     """Customers who complete all three tasks convert more often than the others."""
     every = s.paths.completions == len(TASKS)
     return compare.gap_of_shares(
@@ -240,7 +239,7 @@ def completers_convert(s: Study) -> Direction:
 
 @TRIALERS.claim(
     Cause, "being able to complete all 3 tasks makes someone more likely to convert")
-def completion_converts(s: Study) -> Cause:
+def completion_converts(s: Reductions) -> Cause:
     """They convert because they have completed."""
     found = completers_convert(s)
     return Cause(
@@ -250,7 +249,7 @@ def completion_converts(s: Study) -> Cause:
 
 @TRIALERS.claim(
     Direction, "a relationship between completion (number of completions) and conversion")
-def each_completion(s: Study) -> Direction:
+def each_completion(s: Reductions) -> Direction:
     """The more tasks a customer completes, the likelier a conversion: their correlation is
     positive."""
     r, n = _weighted_r(s.paths.completions, s.paths.converted, s.paths.customers)
@@ -276,7 +275,7 @@ def _weighted_r(x: pd.Series, y: pd.Series, counts: pd.Series) -> tuple[float, i
 
 
 @TRIALERS.claim(Direction, "customer success increases with time")
-def later_is_better(s: Study) -> Direction:
+def later_is_better(s: Reductions) -> Direction:
     """The later in the day customers start, the more of them complete all three tasks: the
     correlation is positive."""
     frame = s.starts[s.starts.date == s.window.day]
@@ -288,13 +287,13 @@ def later_is_better(s: Study) -> Direction:
         r, n, "a correlation of {r:3} over {customers:customer}", customers=n)
 
 
-def _by_task(s: Study) -> pd.DataFrame:
+def _by_task(s: Reductions) -> pd.DataFrame:
     """Tasks attempted and completed, by task."""
     return s.tasks.groupby("task")[["tasks", "completed"]].sum()
 
 
 @TRIALERS.claim(Direction, "customer success increases … with experience")
-def later_tasks(s: Study) -> Direction:
+def later_tasks(s: Reductions) -> Direction:
     """Of the customers who attempt a task, more complete it the more tasks came before: the
     correlation of task and completion is positive."""
     frame = _by_task(s)
@@ -313,7 +312,7 @@ def later_tasks(s: Study) -> Direction:
 
 
 @TRIALERS.claim(Cause, "customer success increases … with experience")
-def experience_helps(s: Study) -> Cause:
+def experience_helps(s: Reductions) -> Cause:
     """A customer does better at a task for having done the ones before."""
     frame = _by_task(s)
     return Cause(
@@ -324,7 +323,7 @@ def experience_helps(s: Study) -> Cause:
 
 @TRIALERS.claim(
     Direction, "Customers have 30 days … but overwhelmingly they make up their minds early on")
-def early_minds(s: Study) -> Direction:
+def early_minds(s: Reductions) -> Direction:
     """Of those who convert at a known time, more than four in five do so within the first ten days;
     when the others make up their minds is in no table."""
     days = s.decisions[(s.decisions.converted == 1) & s.decisions.day.notna()]
@@ -335,7 +334,7 @@ def early_minds(s: Study) -> Direction:
 
 
 @TRIALERS.claim(Counted, "Customers have 30 days to try out the product")
-def thirty_days(s: Study) -> Counted:
+def thirty_days(s: Reductions) -> Counted:
     """Nobody converts more than thirty days after the day of the test."""
     days = s.decisions.day.dropna()
     if days.empty:
@@ -350,7 +349,7 @@ def thirty_days(s: Study) -> Counted:
 
 @TRIALERS.claim(
     Direction, "Was the test experience successful in increasing engagement with CS?")
-def widget_engages(s: Study) -> Direction:
+def widget_engages(s: Reductions) -> Direction:
     """At their first trouble more customers choose CS with the widget than without."""
     frame = _first_troubles(s)
     shares = []
@@ -363,7 +362,7 @@ def widget_engages(s: Study) -> Direction:
 
 @TRIALERS.claim(
     Direction, "Was the test experience able to deliver on a higher conversion of customers?")
-def widget_converts(s: Study) -> Direction:
+def widget_converts(s: Reductions) -> Direction:
     """More customers convert in the cohort with the widget than in the other."""
     return compare.gap_of_shares(
         *(Share(_customers(s, "converted", cohort), s.customers[cohort])
@@ -373,6 +372,6 @@ def widget_converts(s: Study) -> Direction:
 
 @TRIALERS.claim(
     Unseen, "set themselves up for success in the weeks, months and years to come")
-def years(s: Study) -> Unseen:
+def years(s: Reductions) -> Unseen:
     """Who completes the tasks stays a customer for longer."""
     return Unseen(said="the tables end with the trial")

@@ -1,10 +1,9 @@
-"""Study 5: does a help widget bring trialers to Customer Success, through the tasks, to subscribe?
+"""The tables of the test, reduced to counts; `reduce` makes them all.
 
-The unit is a customer who joined on the day of the test, in the cohort Test (sees the widget when
-the system notices trouble) or Control. From the four event tables one row a customer is made
-(`per_customer`), from that one row a customer and task (`cases`); both stay expressions in the
-backend. Everything else is a reduction of the two to counts: small frames, and samples as counts of
-equal members (`Durations`, `Cells`), on which tests, survival curves and models can stand.
+From the four tables one row a customer is made (`per_customer`), from that one row a customer and
+task (`cases`); both stay expressions in the backend. Everything else is a reduction of the two to
+counts: small frames, and samples as counts of equal members (`Durations`, `Cells`), on which tests,
+survival curves and models can stand.
 
 "CS" is help from Customer Success: an article, a video, the chatbot or an agent. "OTHER" is any
 other way out. What counts as a customer's choice in a task is the channel of the first help row.
@@ -12,9 +11,9 @@ other way out. What counts as a customer's choice in a task is the channel of th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from operator import add, or_
 
 import ibis
@@ -23,7 +22,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.days import SECONDS_A_DAY
-from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 
 TASKS = (1, 2, 3)
@@ -31,17 +29,6 @@ COHORTS = ("Control", "Test")
 CS = ("ARTICLE", "VIDEO", "CHATBOT", "AGENT")
 CHANNELS = (*CS, "OTHER")
 HELP = ("none", "OTHER", "CS")  # how a customer was helped, or who was never in trouble
-
-# The columns that name the rows of the study's frames.
-KEYS = {
-    "flow": ("stage", "task", "cohort"),
-    "paths": ("cohort", "attempted", "help", "completions", "converted"),
-    "starts": ("date", "hour", "cohort"),
-    "tasks": ("cohort", "task", "hour"),
-    "help": ("cohort", "task", "channel", "first"),
-    "decisions": ("cohort", "completions", "converted", "day"),
-    "faults": ("fault",),
-}
 
 HORIZON = 48 * 60  # minutes for which a task is followed
 PART_OF_DAY = 6  # hours: night, morning, afternoon, evening
@@ -142,13 +129,10 @@ class Cells:
 
 
 @dataclass(frozen=True)
-class Study:
-    """The trialer study as counts.
+class Reductions:
+    """The test as counts.
 
     Attributes:
-        origin: Where the tables are, for people.
-        fallback: Whether they are the shipped ones because the place named has none.
-        shipped: Whether they are the shipped ones.
         window: What the tables span.
         customers: Customers in each cohort.
         flow: Who gets how far: columns `stage` (assigned, attempted, trouble, CS, OTHER, completed,
@@ -176,9 +160,6 @@ class Study:
             for conversions), `of` (those in which it could happen).
     """
 
-    origin: str
-    fallback: bool
-    shipped: bool
     window: Window
     customers: Mapping[str, int]
     flow: pd.DataFrame
@@ -194,21 +175,22 @@ class Study:
     faults: pd.DataFrame
 
 
-def analyse(tables: Tables) -> Study:
-    """Runs the study.
+def reduced(tables: Tables) -> Reductions:
+    """Reduces the tables of the test, without the rest of the study; see `reduce`."""
+    with per_customer(tables).cache() as customers:
+        return reduce(tables, customers)
+
+
+def reduce(tables: Tables, customers: ir.Table) -> Reductions:
+    """Reduces the tables of the test.
 
     Args:
         tables: The tables of the study `trialers`.
+        customers: Their customers, from `per_customer`; it is read many times.
 
     Raises:
-        TooFewCustomers: a cohort is empty, or nobody started a task.
+        TooFewCustomers: A cohort is empty, or nobody started a task.
     """
-    # Everything below reads it many times: the backend keeps it for as long as that takes.
-    with per_customer(tables).cache() as customers:
-        return _analyse(tables, customers)
-
-
-def _analyse(tables: Tables, customers: ir.Table) -> Study:
     tried = cases(customers)
     flow = flow_of(customers)
     assigned = flow[(flow.stage == "assigned")].set_index("cohort").customers
@@ -220,10 +202,7 @@ def _analyse(tables: Tables, customers: ir.Table) -> Study:
         )
     starts = starts_of(customers)
     window = window_of(tables, starts)
-    return Study(
-        origin=tables.origin,
-        fallback=tables.fallback,
-        shipped=tables.shipped,
+    return Reductions(
         window=window,
         customers=sizes,
         flow=flow,
@@ -240,11 +219,6 @@ def _analyse(tables: Tables, customers: ir.Table) -> Study:
         decisions=decisions_of(customers, window.day),
         faults=faults_of(customers, tried),
     )
-
-
-def results(tables: Tables) -> dict[str, Scalar]:
-    """Every number of the study by its dotted name, for `python -m analysis results`."""
-    return flatten(analyse(tables), KEYS)
 
 
 def per_customer(tables: Tables) -> ir.Table:
@@ -343,7 +317,7 @@ def _case(customers: ir.Table, task: int) -> ir.Table:
     channel = customers[f"channel_{task}"]
     # Two tasks can go wrong in the same second: the earlier one is the first.
     same_moment = [customers[f"asked_{k}"] == asked for k in TASKS if k < task]
-    first = (asked == customers.first_asked) & ~reduce(
+    first = (asked == customers.first_asked) & ~functools.reduce(
         or_, (same.fill_null(False) for same in same_moment), ibis.literal(False)
     )
     if task == TASKS[0]:
@@ -366,7 +340,7 @@ def _case(customers: ir.Table, task: int) -> ir.Table:
         cs=asked.notnull().ifelse((channel != "OTHER").cast("int64"), ibis.null("int64")),
         first=_flag(first),
         earlier_completed=series,
-        earlier_troubles=reduce(
+        earlier_troubles=functools.reduce(
             add, (_flag(customers[f"asked_{k}"].notnull()) for k in TASKS if k < task),
             ibis.literal(0, "int64"),
         ),
@@ -391,7 +365,7 @@ def _counts(table: ir.Table, keys: tuple[str, ...], **measures: ir.IntegerValue)
 
 
 def flow_of(customers: ir.Table) -> pd.DataFrame:
-    """Who gets how far; see `Study.flow`."""
+    """Who gets how far; see `Reductions.flow`."""
     stages = {
         ("assigned", 0): customers.cohort.notnull(),
         ("attempted", 0): customers.attempted > 0,
@@ -424,13 +398,13 @@ def flow_of(customers: ir.Table) -> pd.DataFrame:
 
 
 def paths_of(customers: ir.Table) -> pd.DataFrame:
-    """Customers by what they went through; see `Study.paths`."""
+    """Customers by what they went through; see `Reductions.paths`."""
     keys = ("cohort", "attempted", "help", "completions", "converted")
     return _counts(customers, keys, customers=customers.count())
 
 
 def starts_of(customers: ir.Table) -> pd.DataFrame:
-    """Customers by date and hour of their first start; see `Study.starts`.
+    """Customers by date and hour of their first start; see `Reductions.starts`.
 
     Raises:
         TooFewCustomers: nobody started a task.
@@ -452,7 +426,7 @@ def starts_of(customers: ir.Table) -> pd.DataFrame:
 
 
 def tasks_of(tried: ir.Table) -> pd.DataFrame:
-    """Tasks attempted by hour of their start; see `Study.tasks`."""
+    """Tasks attempted by hour of their start; see `Reductions.tasks`."""
     tried = tried.mutate(hour=_hour(tried.started))
     frame = _counts(
         tried, ("cohort", "task", "hour"),
@@ -471,7 +445,7 @@ def in_trouble(tried: ir.Table) -> ir.Table:
 
 
 def help_of(tried: ir.Table) -> pd.DataFrame:
-    """Tasks in trouble by the help chosen; see `Study.help`."""
+    """Tasks in trouble by the help chosen; see `Reductions.help`."""
     helped = in_trouble(tried)
     return _counts(
         helped, ("cohort", "task", "channel", "first"),
@@ -515,7 +489,7 @@ def _quarter(table: ir.Table, column: str) -> ir.IntegerValue:
         for row in limits.sort_values("task").itertuples()
         for limit in (row.q0, row.q1, row.q2)
     ]
-    return reduce(add, above, _flag(table[column].notnull()))
+    return functools.reduce(add, above, _flag(table[column].notnull()))
 
 
 def durations(
@@ -557,7 +531,7 @@ def durations(
 
 
 def decisions_of(customers: ir.Table, day: str) -> pd.DataFrame:
-    """Customers by the day of their conversion; see `Study.decisions`."""
+    """Customers by the day of their conversion; see `Reductions.decisions`."""
     since = _seconds(ibis.timestamp(day), customers.converted_at)
     decided = customers.mutate(day=(since // SECONDS_A_DAY).cast("int64"))
     frame = _counts(
@@ -567,7 +541,7 @@ def decisions_of(customers: ir.Table, day: str) -> pd.DataFrame:
 
 
 def faults_of(customers: ir.Table, tried: ir.Table) -> pd.DataFrame:
-    """What is out of order in the tables that the analysis sees; see `Study.faults`."""
+    """What is out of order in the tables that the analysis sees; see `Reductions.faults`."""
     both = tried.started.notnull() & tried.completed.notnull()
     helped = tried.asked.notnull()
     series = tried.started.notnull() & (tried.task > TASKS[0])
@@ -601,7 +575,7 @@ def faults_of(customers: ir.Table, tried: ir.Table) -> pd.DataFrame:
 
 
 def window_of(tables: Tables, starts: pd.DataFrame) -> Window:
-    """What the tables span; `starts` as in `Study`."""
+    """What the tables span; `starts` as in `Reductions`."""
     spans = [
         table.aggregate(first=table.timestamp.min(), last=table.timestamp.max()).to_pandas()
         for table in (tables.table("product_activity"), tables.table("help_activity"))

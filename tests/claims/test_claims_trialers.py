@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from test_experiment import messy
 
-from analysis import experiment
+sys.path.insert(0, str(Path(__file__).parents[1] / "experiment"))
+from test_experiment_reductions import messy
+
 from analysis.claims import TRIALERS, trialers
 from analysis.claims.claim import Cause, Unseen, Verdict, judge
+from analysis.experiment.reductions import Reductions, reduced
 from analysis.simulate import trialers as simulated
 from analysis.sources import Tables, open_study
 
 SUPPORTED, NOT, CONTRADICTED, UNTELLABLE = Verdict
 
 
-def verdicts(study: experiment.Study) -> dict[str, Verdict]:
+def verdicts(study: Reductions) -> dict[str, Verdict]:
     return {f.claim.key: f.verdict for f in judge(TRIALERS.claims, study)}
 
 
-def studied(frames) -> experiment.Study:
+def studied(frames) -> Reductions:
     held = {name: ibis.memtable(frame) for name, frame in frames.items()}
-    return experiment.analyse(Tables("trialers", "a test", False, False, held))
+    return reduced(Tables("trialers", "a test", False, False, held))
 
 
 @pytest.fixture(scope="module")
 def shipped():
-    return experiment.analyse(open_study("trialers", "data"))
+    return reduced(open_study("trialers", "data"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,15 @@ import pytest
 import statsmodels.api as sm
 
 from analysis import experiment
-from analysis.experiment import CHANNELS, COHORTS, CS, HORIZON, TASKS
+from analysis.experiment.reductions import (
+    CHANNELS,
+    COHORTS,
+    CS,
+    HORIZON,
+    TASKS,
+    Durations,
+    TooFewCustomers,
+)
 from analysis.simulate import trialers
 from analysis.sources import Tables
 
@@ -451,7 +459,7 @@ def test_the_instrument_recovers_the_effect_of_cs_and_the_plain_comparison_does_
     assert rate[True] - rate[False] == pytest.approx(truth["naive"], abs=0.015)
 
 
-def restricted_hours(times: experiment.Durations, hours: int) -> pd.DataFrame:
+def restricted_hours(times: Durations, hours: int) -> pd.DataFrame:
     """Tasks and mean hours to completion, restricted, by the groups; nothing is censored before."""
     frame = times.to_frame()
     frame["taken"] = np.where(frame.completed > 0, frame.minutes - 0.5, math.inf)
@@ -494,7 +502,7 @@ def test_what_is_known_before_the_help_takes_away_part_of_the_bias(big):
 def test_an_empty_cohort_is_refused(cohort):
     frames = messy(1)
     frames["test_cohorts"] = frames["test_cohorts"].assign(cohort=cohort)
-    with pytest.raises(experiment.TooFewCustomers, match=r"test_cohorts: .* 0 in|test_cohorts: 0"):
+    with pytest.raises(TooFewCustomers, match=r"test_cohorts: .* 0 in|test_cohorts: 0"):
         experiment.analyse(tables(frames))
 
 
@@ -502,7 +510,7 @@ def test_no_start_at_all_is_refused():
     frames = messy(1)
     activity = frames["product_activity"]
     frames["product_activity"] = activity[activity.action == "complete"]
-    with pytest.raises(experiment.TooFewCustomers, match="product_activity: no customer"):
+    with pytest.raises(TooFewCustomers, match="product_activity: no customer"):
         experiment.analyse(tables(frames))
 
 
