@@ -281,16 +281,24 @@ def readings(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def churn_by_month(table: ir.Table) -> pd.DataFrame:
-    """Churn by month of subscription, read in two ways.
+    """Churn by month of subscription, read in two ways; see `with_hazards`."""
+    counts = churn_counts(table, month=table.subscription_months).to_pandas().sort_values("month")
+    return with_hazards(counts)
+
+
+def with_hazards(counts: pd.DataFrame) -> pd.DataFrame:
+    """Counts by month of subscription with rates and hazards.
+
+    Args:
+        counts: One row a month that occurs, ascending: `month`, `subscribers` whose subscription
+            has lasted that long so far (or had, when they churned), `churned` among them.
 
     Returns:
-        One row a month that occurs, ascending: `month`, `subscribers` whose subscription has
-        lasted that long so far (or had, when they churned), `churned` among them, `rate` with
-        `low` and `high`. And, if lengths of those who stay are read as censored lifetimes,
-        `at_risk`: subscribers whose subscription lasted that month or longer, and the `hazard`,
-        the share of them that churned in it, with `hazard_low` and `hazard_high`.
+        The same with `rate`, `low` and `high`. And, if lengths of those who stay are read as
+        censored lifetimes, `at_risk`: subscribers whose subscription lasted that month or longer,
+        and the `hazard`, the share of them that churned in it, with `hazard_low` and
+        `hazard_high`.
     """
-    counts = churn_counts(table, month=table.subscription_months).to_pandas().sort_values("month")
     frame = _with_rates(counts)
     frame["at_risk"] = frame.subscribers[::-1].cumsum()
     hazards = _shares(frame.churned, frame.at_risk)

@@ -28,7 +28,8 @@ FUNCTIONS = {
 def made(month, n, churned):
     """The study of counts by month."""
     frame = pd.DataFrame({"month": month, "subscribers": n, "churned": churned})
-    return SimpleNamespace(lengths=study.lengths(SimpleNamespace(months=frame)))
+    months = reductions.with_hazards(frame)
+    return SimpleNamespace(lengths=study.lengths(SimpleNamespace(months=months)), months=months)
 
 
 def drawn(rates, seed=1, n=60, first=1):
@@ -90,7 +91,7 @@ def cases():
 @pytest.fixture(scope="module")
 def shipped():
     base = reductions.reduce(open_study("netflix", "data").table("subscribers"))
-    return SimpleNamespace(lengths=study.lengths(base))
+    return SimpleNamespace(lengths=study.lengths(base), months=base.months)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -9,7 +9,15 @@ import pandas as pd
 import plotnine as p9
 
 from analysis.churn import Study
-from analysis.churn.lengths import ALPHA, COMPARISONS, EARLY, TWO_YEARS, YEAR, Span
+from analysis.churn.lengths import (
+    ALPHA,
+    COMPARISONS,
+    EARLY,
+    MOST_MONTHS,
+    TWO_YEARS,
+    YEAR,
+    Span,
+)
 from analysis.report import figures
 from analysis.report.tables import table
 from analysis.report.text import (
@@ -26,6 +34,7 @@ from analysis.report.text import (
 )
 from analysis.stats.decision import Finding
 
+REACHED = 0.1  # share of the subscribers who have got to a month, for the figure of hazards
 MOST_STEPS = 120  # of the survival curve in the figure
 CLEAR = 2  # difference of Akaike's criterion below which two models are about as good
 SELDOM = -3  # log10 of a probability below which a cause is asked for
@@ -177,6 +186,23 @@ def months_figure(s: Study) -> p9.ggplot | Prose:
         + p9.coord_cartesian(ylim=(0, min(1.0, 1.05 * float(rows["high"].max()))))
         + p9.labs(x="Months subscribed", y=what)
         + figures.theme(height=3.2)
+    )
+
+
+def hazard_figure(s: Study) -> p9.ggplot | Prose:
+    """The hazard by month, where lengths of those who stay are read as censored lifetimes."""
+    if (nothing := _nothing(s)) is not None:
+        return nothing
+    rows = s.months[s.months["at_risk"] >= REACHED * s.lengths.subscribers].head(MOST_MONTHS)
+    return (
+        figures.Plot(rows, p9.aes("month", "hazard"))
+        + p9.geom_linerange(p9.aes(ymin="hazard_low", ymax="hazard_high"), color=figures.SKY, size=0.9)
+        + p9.geom_point(color=figures.BLUE, size=1.7)
+        + p9.scale_x_continuous(breaks=_breaks)
+        + p9.scale_y_continuous(labels=figures.percents)
+        + p9.expand_limits(y=0)
+        + p9.labs(x="Months since joining", y="Churned of those at risk")
+        + figures.theme(height=2.8)
     )
 
 
