@@ -17,6 +17,7 @@ SEED = 1954
 RESAMPLES = 9_999  # with the observed one, p-values are multiples of 1/10,000
 ASYMPTOTIC = "chi-squared approximation"
 MONTE_CARLO = "Monte Carlo"
+HUGE = 1e9  # statistic beyond which its noncentral distribution can't be computed, and is normal
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +295,12 @@ def noncentrality(statistic: float, df: int, confidence: float = 0.95) -> tuple[
 def _noncentrality(statistic: float, df: int, quantile: float) -> float:
     if stats.chi2.cdf(statistic, df) <= quantile:
         return 0.0
+
+    if statistic > HUGE:
+        # There the distribution is normal, with mean df + x and variance 2 (df + 2 x).
+        z = float(stats.norm.ppf(quantile))
+        root = np.sqrt(z**2 + statistic - df / 2) - z
+        return max(0.0, float(root**2 - df / 2))
 
     def excess(value: float) -> float:
         return float(stats.ncx2.cdf(statistic, df, value)) - quantile

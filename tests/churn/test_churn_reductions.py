@@ -67,6 +67,11 @@ def subscribers(seed: int, n: int = 60, **columns) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
+def reduced(frame: pd.DataFrame) -> reductions.Reductions:
+    """The reductions of a table held in memory."""
+    return reductions.reduce(tables(frame).table("subscribers"))
+
+
 def wilson(count, n):
     """Share and interval, from statsmodels."""
     if n == 0:
@@ -116,7 +121,7 @@ CASES = {
 def case(request):
     """A table and its study."""
     frame = CASES[request.param]
-    return frame, churn.analyse(tables(frame))
+    return frame, reduced(frame)
 
 
 def test_churn_by_category(case):
@@ -260,7 +265,7 @@ def test_cross_moments(case):
 def test_cross_moments_keep_their_digits_far_from_zero():
     frame = subscribers(3, n=300)
     shifted = frame.assign(monthly_income=frame.age / 8 + 2.0**40)
-    found = churn.analyse(tables(shifted)).cross_moments["age", "monthly_income"]
+    found = reduced(shifted).cross_moments["age", "monthly_income"]
     assert found.r == pytest.approx(1, abs=1e-12)
     assert found.ss_y == pytest.approx(found.ss_x / 64, rel=1e-9)
     # The means only centre: poor ones change nothing but rounding.
@@ -287,7 +292,7 @@ def test_order_and_ids_of_subscribers_do_not_matter(seed, n):
 @given(seed=st.integers(0, 10_000))
 def test_twice_the_same_subscribers_keep_every_share_and_mean(seed):
     frame = subscribers(seed, 40)
-    once, twice = (churn.analyse(tables(f)) for f in (frame, pd.concat([frame, frame])))
+    once, twice = (reduced(f) for f in (frame, pd.concat([frame, frame])))
     assert twice.subscribers == 2 * once.subscribers
     assert twice.churn_rate.estimate == once.churn_rate.estimate
     for column in reductions.CATEGORIES:
@@ -304,7 +309,7 @@ def test_twice_the_same_subscribers_keep_every_share_and_mean(seed):
 def test_units_of_income_do_not_matter(factor):
     frame = subscribers(5, 300)
     other = frame.assign(monthly_income=frame.monthly_income * factor)
-    a, b = (churn.analyse(tables(f)) for f in (frame, other))
+    a, b = (reduced(f) for f in (frame, other))
     for pair in a.cross_moments:
         close(a.cross_moments[pair].r, b.cross_moments[pair].r)
     first, second = (study.churn_by_number["monthly_income"] for study in (a, b))
@@ -314,7 +319,7 @@ def test_units_of_income_do_not_matter(factor):
 
 
 def test_readings_are_tied_by_bayes_rule():
-    study = churn.analyse(tables(subscribers(8, 400)))
+    study = reduced(subscribers(8, 400))
     rate = study.churn_rate.estimate
     for column, table in study.readings.items():
         shares = study.churn_by_category[column].set_index("value").subscribers / 400
@@ -352,7 +357,7 @@ def study(request, shipped_kind, tmp_path_factory):
         frame = frame.rename(columns=ORIGINAL_HEADERS)
         assert list(frame) != list(shipped_kind)
     frame.to_csv(folder / "netflix" / "subscribers.csv", index=False, float_format="%.2f")
-    return churn.analyse(open_study("netflix", folder))
+    return reductions.reduce(open_study("netflix", folder).table("subscribers"))
 
 
 def test_published_key_figures(study):

@@ -148,3 +148,15 @@ def test_bad_tables(table, message):
 def test_bad_goodness_of_fit(counts, shares, message):
     with pytest.raises(ValueError, match=message):
         assoc.goodness_of_fit(counts, shares)
+
+
+def test_noncentrality_of_huge_statistics_goes_on_where_the_distribution_ends():
+    """On either side of the change of method the limits agree, in standard deviations."""
+    for df in (1, 40):
+        below, above = (
+            np.subtract(assoc.noncentrality(x, df), x) / np.sqrt(4 * x)
+            for x in (0.999 * assoc.HUGE, 1.001 * assoc.HUGE)
+        )
+        np.testing.assert_allclose(below, above, atol=1e-3)
+        low, high = assoc.noncentrality(1e17, df)
+        assert 0 < low < 1e17 < high
