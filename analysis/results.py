@@ -27,7 +27,8 @@ def flatten(
     Args:
         result: a dataclass, a mapping, or what they may hold.
         keys: for a field that holds a frame, or a mapping of frames: the columns that name its
-            rows. Frames with a named index are named by it, others by number, from 0.
+            rows. Frames with a named index are named by it, whatever their field is called, and
+            others by number, from 0.
         without: fields left out.
 
     Raises:
@@ -70,7 +71,7 @@ def _walk(
 
 def _rows(frame: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[str, ...], dict]]:
     """The rows of a frame with their names; a row without a name of its own has its number."""
-    if keys:
+    if keys and frame.index.names == [None]:
         frame = frame.set_index(list(keys))
     if frame.index.names == [None]:
         names = [(str(position),) for position in range(len(frame))]

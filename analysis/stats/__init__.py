@@ -7,7 +7,8 @@ Import the module by its concept, for example `from analysis.stats import two_sa
 * `two_sample`, `effects`: tests of two samples, with the size of the effect beside each.
 * `two_proportions`, `association`, `stratified`: tests of counts. `several_means`: of many groups.
 * `regression`: logit, least squares, ratios of means. `discrimination`: areas under ROC curves.
-* `survival`, `time_series`: what takes time, and what changes with it.
+* `survival`, `cox`, `time_series`, `control_charts`: what takes time, and what changes with it.
+* `instrument`: what an encouragement drawn by lot says of what it encourages.
 * `purchases`, `spending`: BG/NBD and Gamma-Gamma, by `likelihood`.
 * `clusters`, `rules`: groups of users, and items that go together.
 * `shrinkage`: many small groups at once.
