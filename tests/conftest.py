@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from analysis import churn, mooc
+from analysis import churn, customers, engagement, mooc
 from analysis.simulate import mooc as simulated_mooc
 from analysis.sources import open_study
 
@@ -20,6 +20,24 @@ def pytest_collection_modifyitems(items):
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def engagement_study():
+    """The analysis of the shipped students."""
+    return engagement.analyse(open_study("engagement", "data"))
+
+
+@pytest.fixture(scope="session")
+def customers_tables():
+    """The shipped tables of the app."""
+    return open_study("customers", "data")
+
+
+@pytest.fixture(scope="session")
+def customers_study(customers_tables):
+    """Their analysis."""
+    return customers.analyse(customers_tables)
 
 
 @pytest.fixture(scope="session")

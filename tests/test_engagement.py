@@ -19,7 +19,7 @@ from analysis import engagement
 from analysis.report.engagement import figures as fig
 from analysis.report.engagement import sentences as say
 from analysis.report.engagement import tables as tbl
-from analysis.sources import SHIPPED, Tables, open_study
+from analysis.sources import SHIPPED, Tables
 from analysis.stats import two_sample
 
 # plan, quarter -> students, mean, sd, median, as published after trimming.
@@ -60,8 +60,8 @@ def students(seed: int, paid=(1.0, 1.0), free=(1.0, 1.0), n: int = 400) -> pd.Da
 
 
 @pytest.fixture(scope="module")
-def shipped() -> engagement.Study:
-    return engagement.analyse(open_study("engagement", SHIPPED))
+def shipped(engagement_study) -> engagement.Study:
+    return engagement_study
 
 
 @pytest.mark.parametrize("group", PUBLISHED, ids=" ".join)

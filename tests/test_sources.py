@@ -269,12 +269,11 @@ def test_the_table_is_not_there(folder):
     assert problem.rule == "file is missing (.csv or .parquet); the folder holds 'student.csv'"
 
 
-def test_an_optional_table_that_is_not_there_is_empty(tmp_path, monkeypatch):
-    monkeypatch.delenv("BOOK_DATA", raising=False)
+def test_an_optional_table_that_is_not_there_is_empty(tmp_path, customers_tables):
     tables = small_tables.good("customers")
     small_tables.write(tmp_path, "customers", tables)
     (tmp_path / "customers" / "releases.csv").unlink()
-    there = sources.open_study("customers").table("releases")
+    there = customers_tables.table("releases")
     with duckdb.connect(str(tmp_path / "own.ddb")) as connection:
         for name in set(tables) - {"releases"}:
             path = tmp_path / "customers" / f"{name}.csv"

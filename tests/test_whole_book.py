@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
+from analysis import __main__ as cli
 from analysis.report import text
+from analysis.sources import SHIPPED
 from render import qmd
 
 pytestmark = pytest.mark.slow
@@ -49,6 +51,19 @@ def site(copy) -> Path:
     return copy / "_book"
 
 
+@pytest.fixture
+def results(request, monkeypatch, capsys):
+    """What the command line prints of a shipped study, from its one analysis a worker."""
+
+    def printed(study: str) -> dict:
+        found = request.getfixturevalue(f"{study}_study")
+        monkeypatch.setattr(f"analysis.{study}.analyse", lambda tables: found)
+        assert cli.main(["results", study, "--data", str(SHIPPED)]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return printed
+
+
 def page(site: Path, name: str) -> BeautifulSoup:
     return BeautifulSoup((site / name).read_text(encoding="utf-8"), "html.parser")
 
@@ -59,8 +74,8 @@ def rows(soup: BeautifulSoup, label: str) -> list[list[str]]:
     return [[cell.get_text() for cell in row.find_all("td")] for row in found]
 
 
-def test_tables_print_the_results_of_the_command_line(site, copy):
-    results = json.loads(run("analysis", "results", "engagement", "--format", "json", cwd=copy))
+def test_tables_print_the_results_of_the_command_line(site, results):
+    results = results("engagement")
     soup = page(site, "chapters/engagement.html")
 
     described = rows(soup, "tbl-engagement-description")
@@ -89,8 +104,8 @@ def test_tables_print_the_results_of_the_command_line(site, copy):
     ]
 
 
-def test_the_app_s_tables_print_the_results_of_the_command_line(site, copy):
-    results = json.loads(run("analysis", "results", "customers", "--format", "json", cwd=copy))
+def test_the_app_s_tables_print_the_results_of_the_command_line(site, results):
+    results = results("customers")
     soup = page(site, "chapters/customer-analytics.html")
     seen = rows(soup, "tbl-customers-retention")
     assert len(seen) == 6
@@ -108,8 +123,8 @@ def test_the_app_s_tables_print_the_results_of_the_command_line(site, copy):
     assert f"{text.number(results['belief.readings.uniform.better'] * 100, 1)}%" in said
 
 
-def test_the_mooc_s_tables_print_the_results_of_the_command_line(site, copy):
-    results = json.loads(run("analysis", "results", "mooc", "--format", "json", cwd=copy))
+def test_the_mooc_s_tables_print_the_results_of_the_command_line(site, results):
+    results = results("mooc")
     soup = page(site, "chapters/mooc-segmentation.html")
     parameters = rows(soup, "tbl-mooc-value-parameters")
     assert len(parameters) == 7

@@ -63,7 +63,9 @@ def _conversion(s: Reductions, rows: pd.Series, who: str) -> Share:
 # The test and its tables.
 
 
-@TRIALERS.claim(Printed, "broken out into ‘Test’ and ‘Control’; 30% and 70% respectively")
+@TRIALERS.claim(
+    Printed, "broken out into ‘Test’ and ‘Control’; 30% and 70% respectively",
+    where="sec-trialers-trust-split")
 def cohorts(s: Reductions) -> Printed:
     """The cohorts' shares round to that."""
     total = sum(s.customers.values())
@@ -75,7 +77,8 @@ def cohorts(s: Reductions) -> Printed:
 
 
 @TRIALERS.claim(
-    Counted, "all the customers who joined as ‘trialers’ on 5/5 … (for one day)")
+    Counted, "all the customers who joined as ‘trialers’ on 5/5 … (for one day)",
+    where="sec-trialers-trust-before")
 def one_day(s: Reductions) -> Counted:
     """Most customers who start do so on a fifth of May."""
     by_day = s.starts.groupby("date").customers.sum()
@@ -86,7 +89,9 @@ def one_day(s: Reductions) -> Counted:
         holds=2 * n > of and s.window.day.endswith("-05-05"))
 
 
-@TRIALERS.claim(Counted, "Conversion – This contains the conversion outcomes for all customers")
+@TRIALERS.claim(
+    Counted, "Conversion – This contains the conversion outcomes for all customers",
+    where="sec-trialers-flow")
 def all_outcomes(s: Reductions) -> Counted:
     """It has as many rows as there are customers in the cohorts."""
     rows = s.window.rows
@@ -96,7 +101,9 @@ def all_outcomes(s: Reductions) -> Counted:
         holds=rows["conversion"] == rows["test_cohorts"])
 
 
-@TRIALERS.claim(Counted, "some customers do not even attempt their first task")
+@TRIALERS.claim(
+    Counted, "some customers do not even attempt their first task",
+    where="sec-trialers-flow")
 def not_attempted(s: Reductions) -> Counted:
     """There are such customers."""
     n = sum(s.customers.values())
@@ -105,7 +112,7 @@ def not_attempted(s: Reductions) -> Counted:
                    holds=without > 0)
 
 
-@TRIALERS.claim(Direction, "3 distinct tasks (in series)")
+@TRIALERS.claim(Direction, "3 distinct tasks (in series)", where="sec-trialers-trust-faults")
 def in_series(s: Reductions) -> Direction:
     """Fewer than one in a hundred of the second and third tasks was started before the task before
     it was complete."""
@@ -117,7 +124,8 @@ def in_series(s: Reductions) -> Direction:
 
 @TRIALERS.claim(
     Counted, "some will not choose Customer Success (CS) and will opt to figure it out on their "
-    "own (OTHER)")
+    "own (OTHER)",
+    where="sec-trialers-flow")
 def some_other(s: Reductions) -> Counted:
     """There are such customers."""
     frame = _first_troubles(s)
@@ -128,7 +136,8 @@ def some_other(s: Reductions) -> Counted:
 
 
 @TRIALERS.claim(
-    Unseen, "whenever the system is confident that the customer is running into trouble")
+    Unseen, "whenever the system is confident that the customer is running into trouble",
+    where="sec-trialers-limits")
 def confident(s: Reductions) -> Unseen:
     """Who is noticed would not complete without help, and who is not noticed does not need it."""
     return Unseen(said="the tables hold the troubles that were noticed, and no others")
@@ -138,7 +147,8 @@ def confident(s: Reductions) -> Unseen:
 
 
 @TRIALERS.claim(
-    Direction, "CS is a better option than OTHER … Are customers more likely to complete?")
+    Direction, "CS is a better option than OTHER … Are customers more likely to complete?",
+    where="sec-trialers-help-complete")
 def cs_completes(s: Reductions) -> Direction:
     """As they come: at their first trouble, customers who choose CS complete the task more often
     than those who choose OTHER."""
@@ -150,7 +160,8 @@ def cs_completes(s: Reductions) -> Direction:
 
 
 @TRIALERS.claim(
-    Direction, "CS is a better option than OTHER … Are customers more likely to complete?")
+    Direction, "CS is a better option than OTHER … Are customers more likely to complete?",
+    where="sec-trialers-help-adjusted")
 def cs_completes_adjusted(s: Reductions) -> Direction:
     """Among customers alike in all that is known before the help, those who choose CS complete the
     task more often: the common odds ratio lies above 1."""
@@ -174,7 +185,8 @@ def cs_completes_adjusted(s: Reductions) -> Direction:
 
 
 @TRIALERS.claim(
-    Direction, "CS is a better option than OTHER … Are customers more likely to complete?")
+    Direction, "CS is a better option than OTHER … Are customers more likely to complete?",
+    where="sec-trialers-help-moved")
 def cs_helps(s: Reductions) -> Direction:
     """CS helps: customers who see the widget, which was dealt out by lot and moves them to CS,
     complete the task of their first trouble more often."""
@@ -209,14 +221,14 @@ def _hazard_ratio(d: Durations, group: str, first: object, second: object, who: 
         estimate=ratio, p_value=test.p_value, null=1.0)
 
 
-@TRIALERS.claim(Direction, "Are they able to complete faster?")
+@TRIALERS.claim(Direction, "Are they able to complete faster?", where="sec-trialers-help-faster")
 def cs_is_faster(s: Reductions) -> Direction:
     """As they come: after their first trouble, customers who choose CS complete the task sooner
     than those who choose OTHER."""
     return _hazard_ratio(s.from_first_help, "cs", 1, 0, "those with CS")
 
 
-@TRIALERS.claim(Direction, "Are they able to complete faster?")
+@TRIALERS.claim(Direction, "Are they able to complete faster?", where="sec-trialers-help-moved")
 def widget_is_faster(s: Reductions) -> Direction:
     """CS makes it faster: customers who see the widget complete the task of their first trouble
     sooner than those who do not."""
@@ -227,7 +239,8 @@ def widget_is_faster(s: Reductions) -> Direction:
 
 
 @TRIALERS.claim(
-    Direction, "being able to complete all 3 tasks makes someone more likely to convert")
+    Direction, "being able to complete all 3 tasks makes someone more likely to convert",
+    where="sec-trialers-steps-relation")
 def completers_convert(s: Reductions) -> Direction:
     """Customers who complete all three tasks convert more often than the others."""
     every = s.paths.completions == len(TASKS)
@@ -238,7 +251,8 @@ def completers_convert(s: Reductions) -> Direction:
 
 
 @TRIALERS.claim(
-    Cause, "being able to complete all 3 tasks makes someone more likely to convert")
+    Cause, "being able to complete all 3 tasks makes someone more likely to convert",
+    where="sec-trialers-steps-cause")
 def completion_converts(s: Reductions) -> Cause:
     """They convert because they have completed."""
     found = completers_convert(s)
@@ -248,7 +262,8 @@ def completion_converts(s: Reductions) -> Cause:
 
 
 @TRIALERS.claim(
-    Direction, "a relationship between completion (number of completions) and conversion")
+    Direction, "a relationship between completion (number of completions) and conversion",
+    where="sec-trialers-steps-relation")
 def each_completion(s: Reductions) -> Direction:
     """The more tasks a customer completes, the likelier a conversion: their correlation is
     positive."""
@@ -274,7 +289,9 @@ def _weighted_r(x: pd.Series, y: pd.Series, counts: pd.Series) -> tuple[float, i
     return (float(xy / spread) if spread > 1e-12 * n else math.nan), n
 
 
-@TRIALERS.claim(Direction, "customer success increases with time")
+@TRIALERS.claim(
+    Direction, "customer success increases with time",
+    where="sec-trialers-experience-hours")
 def later_is_better(s: Reductions) -> Direction:
     """The later in the day customers start, the more of them complete all three tasks: the
     correlation is positive."""
@@ -292,7 +309,9 @@ def _by_task(s: Reductions) -> pd.DataFrame:
     return s.tasks.groupby("task")[["tasks", "completed"]].sum()
 
 
-@TRIALERS.claim(Direction, "customer success increases … with experience")
+@TRIALERS.claim(
+    Direction, "customer success increases … with experience",
+    where="sec-trialers-experience-tasks")
 def later_tasks(s: Reductions) -> Direction:
     """Of the customers who attempt a task, more complete it the more tasks came before: the
     correlation of task and completion is positive."""
@@ -311,7 +330,9 @@ def later_tasks(s: Reductions) -> Direction:
         first=float(share.iloc[0]), last=float(share.iloc[-1]))
 
 
-@TRIALERS.claim(Cause, "customer success increases … with experience")
+@TRIALERS.claim(
+    Cause, "customer success increases … with experience",
+    where="sec-trialers-experience-same")
 def experience_helps(s: Reductions) -> Cause:
     """A customer does better at a task for having done the ones before."""
     frame = _by_task(s)
@@ -322,7 +343,8 @@ def experience_helps(s: Reductions) -> Cause:
 
 
 @TRIALERS.claim(
-    Direction, "Customers have 30 days … but overwhelmingly they make up their minds early on")
+    Direction, "Customers have 30 days … but overwhelmingly they make up their minds early on",
+    where="sec-trialers-steps-decisions")
 def early_minds(s: Reductions) -> Direction:
     """Of those who convert at a known time, more than four in five do so within the first ten days;
     when the others make up their minds is in no table."""
@@ -333,7 +355,9 @@ def early_minds(s: Reductions) -> Direction:
         "{early} of {n}, {share:1%}", early=early, n=n)
 
 
-@TRIALERS.claim(Counted, "Customers have 30 days to try out the product")
+@TRIALERS.claim(
+    Counted, "Customers have 30 days to try out the product",
+    where="sec-trialers-steps-decisions")
 def thirty_days(s: Reductions) -> Counted:
     """Nobody converts more than thirty days after the day of the test."""
     days = s.decisions.day.dropna()
@@ -348,7 +372,8 @@ def thirty_days(s: Reductions) -> Counted:
 
 
 @TRIALERS.claim(
-    Direction, "Was the test experience successful in increasing engagement with CS?")
+    Direction, "Was the test experience successful in increasing engagement with CS?",
+    where="sec-trialers-metrics-engagement")
 def widget_engages(s: Reductions) -> Direction:
     """At their first trouble more customers choose CS with the widget than without."""
     frame = _first_troubles(s)
@@ -361,7 +386,8 @@ def widget_engages(s: Reductions) -> Direction:
 
 
 @TRIALERS.claim(
-    Direction, "Was the test experience able to deliver on a higher conversion of customers?")
+    Direction, "Was the test experience able to deliver on a higher conversion of customers?",
+    where="sec-trialers-metrics-conversion")
 def widget_converts(s: Reductions) -> Direction:
     """More customers convert in the cohort with the widget than in the other."""
     return compare.gap_of_shares(
@@ -371,7 +397,8 @@ def widget_converts(s: Reductions) -> Direction:
 
 
 @TRIALERS.claim(
-    Unseen, "set themselves up for success in the weeks, months and years to come")
+    Unseen, "set themselves up for success in the weeks, months and years to come",
+    where="sec-trialers-limits")
 def years(s: Reductions) -> Unseen:
     """Who completes the tasks stays a customer for longer."""
     return Unseen(said="the tables end with the trial")

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from analysis.experiment import decision, experience, helped, metrics, real, steps, trust
+from analysis.experiment.decision import Decision
+from analysis.experiment.experience import Experience
+from analysis.experiment.helped import Helped
+from analysis.experiment.metrics import Metrics
+from analysis.experiment.real import Real
 from analysis.experiment.reductions import Reductions, per_customer, reduce
+from analysis.experiment.steps import Steps
+from analysis.experiment.trust import Trust, Verdict
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 
@@ -23,6 +31,8 @@ KEYS = {
     "help": ("cohort", "task", "channel", "first"),
     "decisions": ("cohort", "completions", "converted", "day"),
     "faults": ("fault",),
+    "profile": ("table", "column"),
+    "cleaning": ("table", "column", "rule"),
 }
 
 
@@ -34,11 +44,25 @@ class Study(Reductions):
         origin: Where the tables are, for people.
         fallback: Whether they are the shipped ones because the place named has none.
         shipped: Whether they are the shipped ones.
+        trust: Who is lost where, and whether the test can be trusted.
+        helped: Customer Success against other help: as customers come, adjusted, and by the lot.
+        steps: Tasks completed against conversion.
+        experience: Success by hour and by task.
+        metrics: The success metrics of the test.
+        decision: What to do with the widget.
+        real: Whether the tables look recorded or made.
     """
 
     origin: str
     fallback: bool
     shipped: bool
+    trust: Trust
+    helped: Helped
+    steps: Steps
+    experience: Experience
+    metrics: Metrics
+    decision: Decision
+    real: Real
 
 
 def analyse(tables: Tables) -> Study:
@@ -50,11 +74,20 @@ def analyse(tables: Tables) -> Study:
     # Everything reads it many times: the backend keeps it for as long as that takes.
     with per_customer(tables).cache() as customers:
         base = reduce(tables, customers)
+        checked = trust.trust(base, customers, tables)
+        measured = metrics.metrics(base, customers)
         return Study(
             **vars(base),
             origin=tables.origin,
             fallback=tables.fallback,
             shipped=tables.shipped,
+            trust=checked,
+            helped=helped.helped(base),
+            steps=steps.steps(base),
+            experience=experience.experience(base, customers),
+            metrics=measured,
+            decision=decision.decision(measured, checked.trusted is not Verdict.REFUSED),
+            real=real.real(base, customers, tables),
         )
 
 

@@ -13,6 +13,7 @@ reduced where the table is. None of them knows a study.
 * `rates`: is a rate the same over ordered groups, and do its causes merely add up?
 * `digits`: the grid that values lie on, heaping on round ones, first digits, identifiers.
 * `arrivals`: is a process of events Poisson, and does it know the time of day?
+* `shapes`: has a duration the shape of one simple distribution?
 * `verdict`: the rule by which signs become a verdict.
 * `measured`: how often that verdict was right on tables whose origin is known.
 

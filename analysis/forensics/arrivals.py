@@ -362,3 +362,185 @@ def seconds(counts: Sequence[int]) -> Seconds | None:
         evenness(counts), intervals.proportion(int(counts[0]), n),
         float(stats.binom.sf(counts[0] - 1, n, 1 / 60)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts(Record):
+    """How unevenly events fall into neighbouring spans, against a Poisson process.
+
+    Attributes:
+        events: Events in the triples.
+        triples: Threes of neighbouring spans with events.
+        statistic: Sum over the triples of (3 m - n)^2 / (2 n), m of n events in the middle one.
+        index, low, high: statistic / triples, with its 95% interval (that of a variance): 1 for a
+            Poisson process, more with bursts, less if events keep their distance.
+        p_over: Small if there are bursts.
+        p_under: Small if the events are too even.
+    """
+
+    events: int
+    triples: int
+    statistic: float
+    index: float
+    low: float
+    high: float
+    p_over: float
+    p_under: float
+
+
+def bursts(counts: Sequence[int], *, confidence: float = 0.95) -> Bursts | None:
+    """Whether events come in bursts, or too evenly, whatever the course of their rate.
+
+    `dispersion` takes a rate that changes within a row for bursts, which large numbers of events
+    always show. Here three neighbouring spans are taken at a time: where the rate of a Poisson
+    process runs in a straight line through them, the middle one has a third of their n events on
+    average, with the variance 2 n / 9, however steep the line.
+
+    Args:
+        counts: Events in equal spans of time, in order; a rest of one or two spans is left out.
+        confidence: Of the interval of the index.
+
+    Returns:
+        None with fewer than two triples that have five events or more: fewer tell next to nothing,
+        and the squared distance of so small a count from its mean is not chi-squared.
+
+    Raises:
+        ValueError: Counts that are not whole numbers of at least 0.
+    """
+    check_fraction(confidence, "confidence")
+    found = np.array([check_count(count, "counts", least=0) for count in counts], dtype=float)
+    rows = found[: found.size // 3 * 3].reshape(-1, 3)
+    rows = rows[rows.sum(axis=1) >= 5]
+    if len(rows) < 2:
+        return None
+    n = rows.sum(axis=1)
+    statistic, df = float(((3 * rows[:, 1] - n) ** 2 / (2 * n)).sum()), len(rows)
+    tail = (1 - confidence) / 2
+    return Bursts(
+        events=int(n.sum()), triples=df, statistic=statistic, index=statistic / df,
+        low=statistic / float(stats.chi2.isf(tail, df)),
+        high=statistic / float(stats.chi2.ppf(tail, df)),
+        p_over=float(stats.chi2.sf(statistic, df)), p_under=float(stats.chi2.cdf(statistic, df)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Regularity(Record):
+    """Whole-numbered gaps between events against those of a Poisson process.
+
+    Attributes:
+        n: Gaps.
+        index, low, high: Their variance over that of geometric gaps, with its 95% interval: 1 for a
+            Poisson process, more with bursts, 0 for a clockwork.
+        p_over: Small if the gaps vary by more.
+        p_under: Small if they vary by less.
+    """
+
+    n: int
+    index: float
+    low: float
+    high: float
+    p_over: float
+    p_under: float
+
+
+def regularity(
+    rows: ArrayLike, gaps: ArrayLike, counts: ArrayLike, *, least: int = 10,
+    confidence: float = 0.95,
+) -> Regularity | None:
+    """Whether gaps between events are exponential, from counts of gaps in units of the clock.
+
+    The units with any event of a Poisson process are independent of each other, so their distances
+    are geometric, the exponential distribution of a clock. Given the sum of n of them with the mean
+    m, every way to divide it is equally likely, so that their variance has the mean
+    m (m - 1) n / (n + 1) exactly; its quotient with that has the variance
+    4 n^2 / ((n - 1) (n + 2) (n + 3)) where m is large (Greenwood 1946; Moran 1947). The quotients
+    of stretches of constant rate are averaged with the reciprocals of these for weights.
+
+    Args:
+        rows: For each entry, the stretch of time in which the gaps begin.
+        gaps: Their length in units of the clock, 1 or more.
+        counts: How many there are.
+        least: Stretches with fewer gaps are left out.
+        confidence: Of the interval.
+
+    Returns:
+        None where no stretch has so many gaps that are not all 1.
+
+    Raises:
+        ValueError: Gaps below 1.
+    """
+    check_fraction(confidence, "confidence")
+    row, gap, n = (np.asarray(values, dtype=float) for values in (rows, gaps, counts))
+    if gap.size and gap.min() < 1:
+        raise ValueError("gaps: must be at least 1")
+    _, place = np.unique(row, return_inverse=True)
+    size, total, squares = (
+        np.bincount(place, weights=values) for values in (n, n * gap, n * gap**2))
+    kept = (size >= max(least, 2)) & (total > size)
+    if not kept.any():
+        return None
+    size, mean, squares = size[kept], total[kept] / size[kept], squares[kept]
+    found = (squares - size * mean**2) / (size - 1)
+    weight = (size - 1) * (size + 2) * (size + 3) / (4 * size**2)
+    index = float(np.average(found * (size + 1) / (mean * (mean - 1) * size), weights=weight))
+    error = 1 / math.sqrt(float(weight.sum()))
+    reach = float(stats.norm.isf((1 - confidence) / 2)) * error
+    z = (index - 1) / error
+    return Regularity(
+        n=int(size.sum()), index=index, low=max(0.0, index - reach), high=index + reach,
+        p_over=float(stats.norm.sf(z)), p_under=float(stats.norm.cdf(z)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Coincidences(Record):
+    """Pairs of events in the same unit of the clock.
+
+    Attributes:
+        pairs: How many there are.
+        expected: How many chance brings about, given the events of each stretch.
+        ratio, low, high: Their quotient, with its 95% interval (exact, Garwood 1936).
+        p_over: Small if there are more: events written together.
+        p_under: Small if there are fewer: times drawn without replacement.
+    """
+
+    pairs: int
+    expected: float
+    ratio: float
+    low: float
+    high: float
+    p_over: float
+    p_under: float
+
+
+def coincidences(
+    pairs: int, events: Sequence[int], units: int, *, confidence: float = 0.95
+) -> Coincidences | None:
+    """Whether more, or fewer, events share a unit of the clock than chance lets meet.
+
+    The number of pairs is about Poisson where few units have more than one event.
+
+    Args:
+        pairs: Pairs of events in the same unit.
+        events: Events in each stretch of time, over which the rate is taken to be constant.
+        units: Units of the clock in a stretch.
+        confidence: Of the interval.
+
+    Returns:
+        None where chance lets less than one pair meet.
+    """
+    check_fraction(confidence, "confidence")
+    pairs = check_count(pairs, "pairs", least=0)
+    n = np.array([check_count(count, "events", least=0) for count in events], dtype=float)
+    expected = float((n * (n - 1)).sum()) / (2 * check_count(units, "units"))
+    if expected < 1:
+        return None
+    tail = (1 - confidence) / 2
+    low = float(stats.chi2.ppf(tail, 2 * pairs)) / 2 if pairs else 0.0
+    high = float(stats.chi2.isf(tail, 2 * pairs + 2)) / 2
+    return Coincidences(
+        pairs=pairs, expected=expected, ratio=pairs / expected, low=low / expected,
+        high=high / expected, p_over=float(stats.poisson.sf(pairs - 1, expected)),
+        p_under=float(stats.poisson.cdf(pairs, expected)),
+    )

@@ -89,3 +89,59 @@ def allocation(
         for near in (null <= statistic + tie, null >= statistic - tie)
     )
     return Allocation(n, statistic, found.size - 1, closer, further, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs(Record):
+    """The order in which two groups take turns.
+
+    Attributes:
+        n: Units.
+        changes: Neighbours of different groups.
+        expected: How many independent lots bring about.
+        ratio, low, high: Their quotient, with its 95% interval: 1 for lots, up to 2 where the
+            groups alternate or are dealt in small blocks, near 0 where one comes after the other.
+        p_more: Small if they take turns more often than lots.
+        p_fewer: Small if they do less often.
+    """
+
+    n: int
+    changes: int
+    expected: float
+    ratio: float
+    low: float
+    high: float
+    p_more: float
+    p_fewer: float
+
+
+def runs(first: int, second: int, changes: int, *, confidence: float = 0.95) -> Runs | None:
+    """Whether two groups follow each other as lots do (Wald & Wolfowitz 1940).
+
+    Args:
+        first, second: Units in each group.
+        changes: Neighbours, in order, that are in different groups.
+        confidence: Of the interval.
+
+    Returns:
+        None where a group has fewer than ten units, too few for the normal distribution.
+
+    Raises:
+        ValueError: More changes than neighbours.
+    """
+    first, second = (check_count(n, "units", least=0) for n in (first, second))
+    changes = check_count(changes, "changes", least=0)
+    n = first + second
+    if changes >= max(n, 1):
+        raise ValueError(f"changes: {n} units have at most {max(n - 1, 0)}, got {changes}")
+    if min(first, second) < 10:
+        return None
+    expected = 2 * first * second / n
+    error = (expected * (expected - 1) / (n - 1)) ** 0.5
+    reach = float(stats.norm.isf((1 - confidence) / 2)) * error
+    z = (changes - expected) / error
+    return Runs(
+        n=n, changes=changes, expected=expected, ratio=changes / expected,
+        low=max(0.0, (changes - reach) / expected), high=(changes + reach) / expected,
+        p_more=float(stats.norm.sf(z)), p_fewer=float(stats.norm.cdf(z)),
+    )

@@ -1,7 +1,9 @@
 """How often the verdict was right on tables whose origin is known.
 
-The counts are those of `tests/forensics/forensics_measure.py`, which writes them here; the tables
-are those of `tests/forensics/forensics_worlds.py`, subscribers as the churn study judges them.
+The counts are written here by two programs: by `tests/forensics/forensics_measure.py` for the
+subscribers of `tests/forensics/forensics_worlds.py`, as the churn study judges them, and by
+`tests/forensics/trialer_measure.py` for the trialers of `tests/forensics/trialer_worlds.py`, as the
+study of the test judges their log.
 """
 
 from __future__ import annotations
@@ -32,6 +34,23 @@ SUBSCRIBERS = (
     ("copied", 1050, 0, 32, 8),
     ("copied", 3500, 0, 23, 17),
     # </measured>
+)
+# World, trialers, and the same counts.
+TRIALERS = (
+    # <trialers>
+    ("recorded", 1200, 0, 76, 24),
+    ("recorded", 12000, 0, 75, 25),
+    ("shipped", 1200, 0, 20, 0),
+    ("shipped", 12000, 0, 0, 20),
+    ("uniform", 1200, 3, 0, 17),
+    ("uniform", 12000, 20, 0, 0),
+    ("bells", 1200, 1, 0, 19),
+    ("bells", 12000, 20, 0, 0),
+    ("shuffled", 1200, 2, 6, 12),
+    ("shuffled", 12000, 11, 0, 9),
+    ("copied", 1200, 0, 19, 1),
+    ("copied", 12000, 0, 16, 4),
+    # </trialers>
 )
 # The worlds, and what would be a wrong verdict in each. `copied` is made, too, but not simply: the
 # rule does not claim to find it out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,3 +91,19 @@ def _p_values(p_values: ArrayLike) -> Values:
     if ((p < 0) | (p > 1)).any():
         raise ValueError("p_values: must be between 0 and 1")
     return p
+
+
+def some(p_values: ArrayLike, part: float) -> float:
+    """p-value of the hypothesis that fewer than a part of the effects, or than two, are there.
+
+    Args:
+        p_values: One an effect; missing ones are nan.
+        part: Share of the effects.
+
+    Returns:
+        nan where fewer than two could be tested.
+    """
+    p = np.asarray(p_values, dtype=float)
+    if np.isfinite(p).sum() < 2:
+        return math.nan
+    return partial_conjunction(p, max(2, math.ceil(part * p.size - 1e-9)))

@@ -6,7 +6,7 @@ verdict, and how often it was right on tables of known origin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -57,8 +57,23 @@ KINDS = {
     ),
     "arrivals": (
         "when events come",
-        "with the hours of the day, by themselves in between, timed by a clock",
-        "at all hours alike, or at too even distances",
+        "with the hours of the day, and in bursts when many are called at once",
+        "at all hours alike, as one simple distribution has it, or at too even distances",
+    ),
+    "log": (
+        "what happens to a log",
+        "actions done twice at once, round times, a few events lost or timed by a wrong clock",
+        "no such thing, or events in an order that can't be",
+    ),
+    "people": (
+        "what stays the same in a person",
+        "who is slow, in trouble or fond of help once is so again",
+        "every task is drawn anew, whoever does it",
+    ),
+    "shapes": (
+        "the shapes of durations",
+        "mixtures: those who know and those who don't, work and breaks",
+        "one distribution of two parameters",
     ),
 }
 SIGNS = {
@@ -77,6 +92,22 @@ SIGNS = {
     "heaping": "Round values preferred",
     "first_digits": "First digits",
     "numbering": "Identifiers in order of time",
+    "rhythm": "A course of the day",
+    "profile": "Arrivals over the day of a simple shape",
+    "bursts": "Arrivals in bursts",
+    "gaps": "Gaps between arrivals exponential",
+    "coincidences": "Arrivals in the same second",
+    "seconds": "Times at the full minute",
+    "quarters": "Times at the quarters of the hour",
+    "retries": "Actions done twice at once",
+    "faults": "Events lost or out of order",
+    "same_person": "The same person again",
+    "simple_shapes": "Durations of a simple shape",
+    "decisions": "Conversions along the days",
+    "allocation": "Sizes of the cohorts too exact",
+    "turns": "Cohorts that take turns",
+    "constant": "Share of Test too constant over the hours",
+    "even_seconds": "Seconds too even for chance",
 }
 ORIGINS = {Reading.SIMULATED.value: "made", Reading.RECORDED.value: "recorded",
            Reading.NOTHING.value: MISSING}
@@ -190,30 +221,43 @@ def verdict(v: Verdict, what: str = "the table") -> Prose:
     return Prose(f"{text}. {ends[v.reading]}")
 
 
-def confusion_table(confusion: pd.DataFrame) -> Prose:
-    """How tables of known origin were judged: made / not to be told / recorded, by number of rows.
+def confusion_table(
+    confusion: pd.DataFrame, worlds: Mapping[str, str] = WORLDS, units: str = "rows"
+) -> Prose:
+    """How tables of known origin were judged: made / not to be told / recorded, by their size.
 
     Args:
         confusion: See `forensics.measured.confusion`.
+        worlds: For each world, what readers call it.
+        units: What the size counts, in the plural.
     """
     sizes = sorted(set(confusion.index.get_level_values("rows")))
     rows = []
     for world in dict.fromkeys(confusion.index.get_level_values("world")):
-        cells = [WORLDS[world].capitalize()]
+        cells = [capital(worlds[world])]
         for size in sizes:
             row = confusion.loc[(world, size)]
             cells.append(Prose(" / ".join(
                 number(row[name]) for name in ("simulated", "nothing", "recorded"))))
         rows.append(cells)
-    columns = ["Table", *(f"{number(size)} rows" for size in sizes)]
+    columns = ["Table", *(f"{number(size)} {units}" for size in sizes)]
     return table(pd.DataFrame(rows, columns=columns), dict.fromkeys(columns[1:], Prose))
 
 
-def confusion_sentence(confusion: pd.DataFrame) -> Prose:
-    """How often the verdict was right and wrong."""
+def confusion_sentence(
+    confusion: pd.DataFrame, careful_worlds: Sequence[str] = ("copied",), units: str = "rows"
+) -> Prose:
+    """How often the verdict was right and wrong.
+
+    Args:
+        confusion: See `forensics.measured.confusion`.
+        careful_worlds: Made ones that the rule does not claim to find out.
+        units: What the size counts, in the plural.
+    """
     worlds = confusion.index.get_level_values("world")
     real = confusion[worlds == "recorded"]
-    simple = confusion[~worlds.isin(["recorded", "copied"])]
+    careful = confusion[worlds.isin(careful_worlds)]
+    simple = confusion[~worlds.isin(["recorded", *careful_worlds])]
     sizes = simple.index.get_level_values("rows")
     most, least = sizes.max(), sizes.min()
 
@@ -223,15 +267,15 @@ def confusion_sentence(confusion: pd.DataFrame) -> Prose:
     worst = real["high"].max()
     found = int(real["simulated"].sum())
     wrong = "None" if found == 0 else number(found)
-    careful = confusion[worlds == "copied"]
+    passes = "A careful imitation passes" if len(careful_worlds) == 1 else "Careful imitations pass"
     return Prose(
         f"{wrong} of {count(int(real['runs'].sum()), 'table')} that look recorded {'was' if found < 2 else 'were'} "
         f"judged made (at any size at most {percent(worst)}, where the 95% intervals end), and "
         f"{share(real, 'recorded')} of them recorded. "
         f"Of tables that a simple generator made, {share(simple[sizes == most], 'simulated')} were found out "
-        f"with {number(most)} rows, {share(simple[sizes == least], 'simulated')} with {number(least)}, where "
+        f"with {number(most)} {units}, {share(simple[sizes == least], 'simulated')} with {number(least)}, where "
         f"most signs have no power yet; {_few(simple)} judged recorded. "
-        f"A careful imitation passes: {share(careful, 'recorded')} of those were judged recorded."
+        f"{passes}: {share(careful, 'recorded')} of those were judged recorded."
     )
 
 

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.customers import belief, events, paywall
+from analysis.customers import belief, paywall
 from analysis.customers.belief import Choice
 from analysis.customers.design import RELEVANT_LIFT
 from analysis.simulate.customers import TRUTH
-from analysis.sources import open_study
 from analysis.stats.two_proportions import Share
 
 
@@ -28,9 +27,8 @@ def made(control, test, before=(150, 1_000), revenue=10_000) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    tables = open_study("customers")
-    return belief.belief(paywall.paywall_test(tables, events.period(tables)))
+def shipped(customers_study):
+    return customers_study.belief
 
 
 def test_the_planted_effect_is_believed(shipped):

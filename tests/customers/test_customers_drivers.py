@@ -15,7 +15,6 @@ from scipy import stats
 from analysis import results
 from analysis.customers import KEYS, drivers, events, kpis
 from analysis.simulate import customers as simulated
-from analysis.sources import open_study
 
 HERE = Path(__file__).parent
 TRUTH = json.loads((HERE / "oracle" / "drivers_truth.json").read_text())
@@ -30,14 +29,13 @@ def _script():
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    tables = open_study("customers", HERE.parents[1] / "data")
-    return kpis.profiles(tables, events.period(tables), drivers.WINDOW)
+def shipped(customers_tables):
+    return kpis.profiles(customers_tables, events.period(customers_tables), drivers.WINDOW)
 
 
 @pytest.fixture(scope="module")
-def found(shipped):
-    return drivers.from_profiles(shipped)
+def found(customers_study):
+    return customers_study.drivers
 
 
 def errors_from_truth(fit, truth) -> pd.DataFrame:

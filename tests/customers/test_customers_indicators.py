@@ -17,7 +17,7 @@ from analysis.customers import events, indicators, kpis
 from analysis.results import flatten
 from analysis.simulate import customers as simulated
 from analysis.simulate.customers import TRUTH
-from analysis.sources import Tables, open_study
+from analysis.sources import Tables
 from analysis.stats import survival
 
 KEYS = {
@@ -167,8 +167,8 @@ def test_indicators_are_their_numerators_over_their_denominators(both):
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return reduced(open_study("customers"))
+def shipped(customers_study):
+    return customers_study
 
 
 def test_view_conversion_is_the_planted_one(shipped):

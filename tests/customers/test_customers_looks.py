@@ -15,29 +15,23 @@ from hypothesis import strategies as st
 from analysis.customers import events, looks, paywall
 from analysis.customers.looks import ALWAYS, NAIVE_DAILY, NAIVE_WEEKLY, ONCE, POCOCK, SPENT
 from analysis.simulate.customers import TRUTH
-from analysis.sources import open_study
 from analysis.stats import sequential, two_proportions
 from analysis.stats.two_proportions import Share
 
 
 @pytest.fixture(scope="module")
-def tables():
-    return open_study("customers")
+def test(customers_study):
+    return customers_study.test
 
 
 @pytest.fixture(scope="module")
-def test(tables):
-    return paywall.paywall_test(tables, events.period(tables))
+def conversions(customers_tables):
+    return looks.conversions(customers_tables, events.period(customers_tables))
 
 
 @pytest.fixture(scope="module")
-def conversions(tables):
-    return looks.conversions(tables, events.period(tables))
-
-
-@pytest.fixture(scope="module")
-def seen(test, conversions):
-    return looks.looks(test, conversions)
+def seen(customers_study):
+    return customers_study.looks
 
 
 def made(assigned, converters, start=None, horizon=28) -> tuple[SimpleNamespace, pd.DataFrame]:

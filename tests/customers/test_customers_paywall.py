@@ -18,15 +18,11 @@ from analysis.customers import design, events, lift, paywall
 from analysis.customers.lift import Action
 from analysis.results import flatten
 from analysis.simulate.customers import TRUTH
-from analysis.sources import open_study
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    opened = open_study("customers")
-    found = paywall.paywall_test(opened, events.period(opened))
-    plan = design.design(found)
-    return found, plan, lift.lift(found, plan)
+def shipped(customers_study):
+    return customers_study.test, customers_study.design, customers_study.lift
 
 
 # Reductions ------------------------------------------------------------------------------------

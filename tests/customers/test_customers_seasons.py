@@ -13,7 +13,7 @@ from analysis.customers import KEYS, events, paywall, seasons, series
 from analysis.days import iso_day
 from analysis.results import flatten
 from analysis.simulate.customers import TRUTH
-from analysis.sources import SHIPPED, Tables, open_study
+from analysis.sources import Tables
 from analysis.stats import time_series as ts
 
 NO_RELEASES = pd.DataFrame({"day": [], "name": []}, dtype=object)
@@ -55,8 +55,8 @@ def with_test(daily: pd.DataFrame, first: int, last: int) -> tuple[pd.DataFrame,
 
 
 @pytest.fixture(scope="module")
-def tables() -> Tables:
-    return open_study("customers", SHIPPED)
+def tables(customers_tables) -> Tables:
+    return customers_tables
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from analysis import customers
 from analysis.customers import events, indicators
 from analysis.report.customers import kpis as report
 from analysis.report.text import Prose
-from analysis.sources import Tables, open_study
+from analysis.sources import Tables
 
 SCHEMAS = {
     "users": {"uid": "string", "reg_date": "date", "device": "string", "gender": "string",
@@ -109,8 +109,8 @@ def cases():
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return study(open_study("customers"))
+def shipped(customers_study):
+    return customers_study
 
 
 def told(s) -> dict[str, str]:
