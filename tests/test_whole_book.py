@@ -214,3 +214,46 @@ def test_other_tables_give_other_conclusions(site, copy, tmp_path):
     assert "Keep the old paywall" in app and "Give the new paywall to everybody" not in app
     front = " ".join(page(site, "index.html").get_text(" ").split())
     assert "The old paywall should stay" in front and f"made from {tmp_path}" in front
+
+
+def test_the_churn_tables_print_the_results_of_the_command_line(site, copy):
+    results = json.loads(run("analysis", "results", "netflix", "--format", "json", cwd=copy))
+    soup = page(site, "chapters/netflix-churn.html")
+    tests = rows(soup, "tbl-netflix-traits")
+    assert len(tests) == 14
+    names = [name.split(".")[2] for name in results if name.startswith("traits.tests.")]
+    for trait, (_, groups, statistic, *_) in zip(dict.fromkeys(names), tests, strict=True):
+        assert groups == text.number(results[f"traits.tests.{trait}.groups"])
+        assert statistic == text.number(results[f"traits.tests.{trait}.statistic"], 1)
+    said = " ".join(soup.get_text(" ").split())
+    assert f"{text.number(results['subscribers'])} subscribers, of whom" in said
+    for key in ("offers.effects.promo_used.exposed_rate", "offers.effects.promo_used.others_rate",
+                "churn_rate.estimate"):
+        assert text.percent(results[key]) in said
+    assert text.number(results["plans.limits.high"]) in said
+
+
+def test_the_trialers_tables_print_the_results_of_the_command_line(site, copy):
+    results = json.loads(run("analysis", "results", "trialers", "--format", "json", cwd=copy))
+    soup = page(site, "chapters/trialer-ab-test.html")
+    flow = rows(soup, "tbl-trialers-flow")
+    assigned = {cohort: customers for stage, cohort, customers, *_ in flow if stage == "Assigned"}
+    for cohort, customers in assigned.items():
+        assert customers == text.number(results[f"customers.{cohort.lower()}"])
+    said = " ".join(soup.get_text(" ").split())
+    for metric in ("engagement", "conversion"):
+        for cohort in ("control", "test"):
+            rate = results[f"metrics.{metric}.{cohort}_rate.estimate"]
+            assert text.percent(rate) in said
+    assert results["decision.action"].split()[0].capitalize() in said
+
+
+def test_the_front_page_counts_the_verdicts_of_the_audit(site):
+    counts = {name: values for name, *values in rows(
+        page(site, "chapters/claims.html"), "tbl-claims-verdicts")}
+    claims, supported, not_supported, contradicted, untold = counts["All"]
+    said = " ".join(page(site, "index.html").get_text(" ").split())
+    assert (f"Of {claims} published claims, {supported} are supported, {not_supported} are not "
+            f"supported, {contradicted} are contradicted and {untold} cannot be told") in said
+    sources = [[int(n) for n in values] for name, values in counts.items() if name != "All"]
+    assert [sum(column) for column in zip(*sources, strict=True)] == [int(n) for n in counts["All"]]

@@ -15,7 +15,7 @@ Over a horizon of N customers, of whom n come a day, with posterior mean m and c
   the mean after those days, is today normal with mean m and the variance that the data will remove.
   The second term needs no simulation: E[max(X, 0)] = sd phi(z) + mean Phi(z), z = mean / sd.
 
-The rule, fixed before the result, in this order:
+The rule, in this order:
 
 1. A test that is not trusted is not read.
 2. Without converts, or without others, there is nothing to read.

@@ -92,7 +92,7 @@ def assumptions(s: Study) -> Prose:
 
 
 def rule(s: Study) -> Prose:
-    """The rule of decision, as a list, as fixed before the result."""
+    """The rule of decision, as a list."""
     a = s.decision.assumed
     return Prose(
         "1. A test that is not trusted is not read; and where nobody or everybody converted there is nothing to read.\n"
