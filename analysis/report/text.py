@@ -115,9 +115,14 @@ def listing(parts: Iterable[str], last: str = "and") -> Prose:
     return Prose(f"{', '.join(parts[:-1])} {last} {parts[-1]}")
 
 
-def paragraph(*sentences: str) -> Prose:
-    """The sentences that there are, in order: empty ones have nothing to say, and none is repeated."""
-    return Prose(" ".join(dict.fromkeys(sentence for sentence in sentences if sentence)))
+def paragraph(*sentences: str, nothing: str = "") -> Prose:
+    """The sentences that there are, in order: empty ones have nothing to say, and none is repeated.
+
+    Args:
+        sentences: The sentences.
+        nothing: What to say where all are empty.
+    """
+    return Prose(" ".join(dict.fromkeys(sentence for sentence in sentences if sentence)) or nothing)
 
 
 def count(n: int, singular: str, plural: str | None = None) -> Prose:

@@ -31,7 +31,8 @@ from analysis.report.text import (
 from analysis.stats.instrument import OUTSIDE, WEAK, Region, TwoStage
 from analysis.stats.intervals import Interval
 
-EMPTY = Prose("")  # a sentence that has nothing to say; see `together`
+EMPTY = Prose("")  # a sentence that has nothing to say
+NOTHING = Prose("Too few were in trouble, or too much alike, to tell.")
 STEP = 5  # minutes between the points of a drawn curve
 QUARTERS = ("shortest quarter", "second quarter", "third quarter", "longest quarter")
 TRAIT_HEADS = {
@@ -49,11 +50,6 @@ GROUPS = {"OTHER": "OTHER", "CS": "CS"}
 
 
 # Words shared by the sentences
-
-
-def together(*sentences: Prose) -> Prose:
-    """Sentences as one paragraph; if none has anything to say, that."""
-    return paragraph(*sentences) or Prose("Too few were in trouble, or too much alike, to tell.")
 
 
 def _nothing(s: Study) -> Prose | None:
