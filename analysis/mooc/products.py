@@ -332,6 +332,7 @@ def _class_numbers(revenue: np.ndarray) -> np.ndarray:
     order = np.argsort(-revenue, axis=1, kind="stable")
     ranked = np.take_along_axis(revenue, order, axis=1)
     total = ranked.sum(axis=1, keepdims=True)
+    total[total == 0] = 1  # where nothing earns, all are C
     before = (np.cumsum(ranked, axis=1) - ranked) / total  # reached without it
     # Sums of shares are off by rounding in the last place.
     number = (before >= A_TO - 1e-12).astype(int) + (before >= B_TO - 1e-12)

@@ -32,12 +32,21 @@ def parts(
     """
     if study not in GENERATORS:
         raise ValueError(f"no generator for study {study!r}; there is {', '.join(GENERATORS)}")
-    if not (math.isfinite(scale) and scale >= SMALLEST_SCALE):
-        raise ValueError(f"scale must be a number of {SMALLEST_SCALE} or more, not {scale}")
+    check_scale(scale)
     if seed is not None and seed < 0:
         raise ValueError(f"seed must be 0 or more, not {seed}")
     module = importlib.import_module(GENERATORS[study])
     return module.parts(module.SEED if seed is None else seed, scale)
+
+
+def check_scale(scale: float) -> None:
+    """Refuses a scale at which tables are too small to be like the shipped ones.
+
+    Raises:
+        ValueError: less than `SMALLEST_SCALE`, or no finite number.
+    """
+    if not (math.isfinite(scale) and scale >= SMALLEST_SCALE):
+        raise ValueError(f"scale must be a number of {SMALLEST_SCALE} or more, not {scale}")
 
 
 def write(

@@ -44,6 +44,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from analysis.simulate import check_scale
+
 SEED = 3500
 LAST_CHURN_MONTH = 24
 MONTH_JITTER = 8  # subscribers (sorted by month) over which the even spread of churn is blurred
@@ -331,7 +333,14 @@ def _subscribers(sizes: dict, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def parts(seed: int, scale: float) -> Iterator[dict[str, pd.DataFrame]]:
-    """Yield table `subscribers` in equal parts of at most the shipped size."""
+    """Yield table `subscribers` in equal parts of at most the shipped size.
+
+    Raises:
+        ValueError: a scale below `SMALLEST_SCALE`. A handful of subscribers can't have the
+            published figures (one of each device, each near its published mean, have no spread),
+            and drawing until they do would never end.
+    """
+    check_scale(scale)
     count = math.ceil(scale)
     before = _sizes(0)
     for part in range(count):
@@ -348,7 +357,8 @@ def generate(seed: int = SEED, scale: float = 1) -> tuple[dict[str, pd.DataFrame
 
     Args:
         seed: a whole number >= 0.
-        scale: multiplies the number of subscribers. At 1 the published counts are exact.
+        scale: multiplies the number of subscribers, 0.01 or more. At 1 the published counts are
+            exact.
 
     Returns:
         `{"subscribers": frame}` with the columns of the contract; `churned` and `promo_used` are

@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 NOT_COPIED = shutil.ignore_patterns(
-    ".*", "_book", "_freeze", "notebooks", "tests", "bench", "*_files", "__pycache__", "*.egg-info"
+    ".*", "_book", "_freeze", "notebooks", "tests", "*_files", "__pycache__", "*.egg-info"
 )
 
 

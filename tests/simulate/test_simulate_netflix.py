@@ -255,6 +255,15 @@ def test_the_smallest_table_is_made_at_any_seed():
         assert subscribers.device.nunique() == 4
 
 
+@pytest.mark.parametrize("scale", [0.001, 0.0099, 0, -1, float("nan"), float("inf")])
+def test_a_table_too_small_for_its_published_figures_is_refused(scale):
+    """Four subscribers, one of each device, have no spread: drawing them would never end."""
+    with pytest.raises(ValueError, match=r"scale must be a number of 0\.01 or more, not"):
+        netflix.generate(scale=scale)
+    with pytest.raises(ValueError, match=r"scale must be a number of 0\.01 or more, not"):
+        simulate.parts("netflix", scale=scale)
+
+
 @given(
     counts=st.lists(st.integers(1, 5000), min_size=1, max_size=8), n=st.integers(0, 100_000)
 )
