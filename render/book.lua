@@ -19,6 +19,7 @@ local CLASSES = { -- of divs and spans
   cell = true, ["cell-output"] = true, ["cell-output-display"] = true,
   ["cell-output-markdown"] = true, ["cell-output-stdout"] = true, ["cell-output-stderr"] = true,
 }
+CLASSES.numbers = true -- links to CSV, on the website only
 -- The book's own divs, each with a look in the theme and a function in book.typ.
 local BLOCKS = { lead = true, ["key-figures"] = true, answer = true }
 for class in pairs(BLOCKS) do CLASSES[class] = true end
@@ -106,7 +107,8 @@ local function unsupported(page)
     end,
     Span = function(el) no_identifier(el, "span"); check(el, "span", CLASSES, {}) end,
     Header = function(el) check(el, "heading", { unnumbered = true }, {}) end,
-    Link = function(el) check(el, "link", { uri = true, email = true }, {}) end,
+    Link = function(el) check(el, "link", { uri = true, email = true },
+      { download = page.files[el.target], ["aria-label"] = page.files[el.target] }) end,
     Table = function(el) check(el, "table", {}, {}) end,
     CodeBlock = function(el)
       no_identifier(el, "code block")
@@ -118,7 +120,7 @@ local function unsupported(page)
     end,
     Image = function(el)
       check(el, "image", {}, { ["fig-alt"] = true })
-      if not page.images[el.src] then
+      if not page.files[el.src] then
         fail(page, el.src, "an image from a file is not supported; draw it in a cell")
       end
       local alt = el.attributes["fig-alt"]
@@ -257,8 +259,8 @@ end
 
 local function read(page)
   at(page)
-  page.anchors, page.images = {}, {}
-  for _, name in ipairs(page.image_names) do page.images[name] = true end
+  page.anchors, page.files = {}, {}
+  for _, name in ipairs(page.file_names) do page.files[name] = true end
   -- Wide columns: else a table whose source lines are long gets widths from its dashes.
   local doc = pandoc.read(io.open(page.markdown, "rb"):read("a"), "markdown", { columns = 1000 })
   if next(doc.meta) then fail(page, "---", "only the top of a file may hold front matter") end
@@ -324,7 +326,8 @@ local pages_by_source = {}
 local function resolve_links(page, doc, href)
   return doc:walk{
     Link = function(el)
-      if el.classes:includes("quarto-xref") or el.target:match("^%a[%w+.-]*:") then return nil end
+      if el.classes:includes("quarto-xref") or el.target:match("^%a[%w+.-]*:")
+        or page.files[el.target] then return nil end
       local file, anchor = el.target:match("^([^#]*)#?(.*)$")
       local other = page
       if file ~= "" then
@@ -446,6 +449,7 @@ local function search_entries(page, doc)
     local clean = pandoc.Blocks{ block }:walk{
       CodeBlock = function() return {} end,
       Image = function() return {} end,
+      Div = function(el) if el.classes:includes("numbers") then return {} end end,
       Note = function(el)
         return { pandoc.Space(), pandoc.Span(pandoc.utils.blocks_to_inlines(el.content)) }
       end,
@@ -546,6 +550,7 @@ local function typst_href(_, to, label) return "#" .. typst_label(to, label) end
 local function typst_page(page)
   local folder = pandoc.path.directory(page.source)
   return {
+    Div = function(el) if el.classes:includes("numbers") then return {} end end,
     Header = function(el)
       el.identifier, el.attributes.number = typst_label(page, el.identifier), nil
       return el

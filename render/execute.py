@@ -41,7 +41,8 @@ CACHE = Path(".book/cache")
 KEEP_RUNS = 6  # a chapter: enough to switch between a few data folders without re-running
 
 # Runs in the kernel before the first cell: `open` sees what Python reads; tables that DuckDB reads
-# are announced as `analysis.read`, even when missing.
+# are announced as `analysis.read`, even when missing. Only here are tables and figures asked for
+# their numbers as CSV: a notebook would hold them twice.
 PROLOGUE = """
 import os as _os, sys as _sys
 _book_read, _book_asked = set(), set()
@@ -50,6 +51,10 @@ class _BookEnviron(type(_os.environ)):
         _book_asked.add(str(name))  # os.get_exec_path asks for bytes
         return super().__getitem__(name)
 _os.environ.__class__ = _BookEnviron
+from IPython.core.formatters import BaseFormatter as _BookFormatter
+class _BookNumbers(_BookFormatter):
+    format_type, print_method = "text/csv", "_repr_csv_"
+get_ipython().display_formatter.register_formatter(_BookNumbers())
 def _book_hook(event, args):
     if event == "analysis.read":
         _book_read.add(str(args[0]))

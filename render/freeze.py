@@ -36,13 +36,15 @@ def freeze(book: Book, run: execute.Run) -> None:
         ("html", "figure-html", book.echo),
         ("typ", "figure-typst", book.pdf_echo),
     ):
-        rendered = markdown.render(run, echo=echo, warning=book.warning, figures=figures)
-        for name, content in rendered.images.items():
+        rendered = markdown.render(
+            run, echo=echo, warning=book.warning, figures=figures, numbers=extension == "html"
+        )
+        for name, content in rendered.files.items():
             wanted[Path(*Path(name).parts[1:])] = content
         result = {
             "engine": "jupyter",
             "markdown": rendered.text,
-            "supporting": [f"{source.stem}_files/{figures}"] if rendered.images else [],
+            "supporting": [f"{source.stem}_files/{figures}"] if rendered.files else [],
             "filters": [],
         }
         content = json.dumps({"hash": digest, "result": result}, indent=2, ensure_ascii=False)

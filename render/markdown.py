@@ -10,7 +10,7 @@ import base64
 import re
 from dataclasses import dataclass
 
-from analysis.report.text import escape
+from analysis.report.text import escape, plain
 from render.errors import BookError
 from render.execute import Run
 from render.qmd import INLINE, Cell
@@ -25,15 +25,21 @@ class Rendered:
 
     Attributes:
         text: Markdown without front matter; cells are `.cell` divs as in Quarto.
-        images: Image files that the text shows: path relative to the chapter -> content.
+        files: Images that the text shows, and CSV that it links to: path relative to the
+            chapter -> content.
     """
 
     text: str
-    images: dict[str, bytes]
+    files: dict[str, bytes]
 
 
 def render(
-    run: Run, *, echo: bool = True, warning: bool = True, figures: str = "figure-html"
+    run: Run,
+    *,
+    echo: bool = True,
+    warning: bool = True,
+    figures: str = "figure-html",
+    numbers: bool = True,
 ) -> Rendered:
     """Turns outputs and inline results into Markdown.
 
@@ -41,20 +47,23 @@ def render(
         run: An executed chapter.
         echo: Show the code of cells that do not say `echo: false`.
         warning: Show what cells that do not say otherwise wrote to standard error.
-        figures: Folder of the images inside the chapter's `_files` folder.
+        figures: Folder of the files inside the chapter's `_files` folder.
+        numbers: Link tables and figures to their numbers as CSV.
 
     Raises:
         BookError: an output has no form that serves HTML and PDF alike.
     """
-    images: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     folder = f"{run.chapter.path.stem}_files/{figures}"
     parts = []
     for block, cell in zip(run.chapter.blocks, run.notebook.cells, strict=True):
         if isinstance(block, Cell):
-            parts.append(_cell(run, block, cell, images, folder, echo, warning))
+            parts.append(_cell(run, block, cell, files, folder, echo, warning))
+            if numbers:
+                parts += _numbers(run.chapter.name(block), block, cell, files, folder)
         else:
             parts.append(inline_text(block.source, cell.metadata.get("user_expressions", [])))
-    return Rendered("\n".join(parts), images)
+    return Rendered("\n".join(parts), files)
 
 
 def inline_text(source: str, results: list) -> str:
@@ -75,7 +84,7 @@ def inline_value(data: dict) -> str:
     return escape(value if isinstance(value, str) else text)
 
 
-def _cell(run: Run, block: Cell, cell, images: dict, folder: str, echo: bool, warning: bool) -> str:
+def _cell(run: Run, block: Cell, cell, files: dict, folder: str, echo: bool, warning: bool) -> str:
     options = block.options
     if not options.get("include", True):
         return ""
@@ -101,7 +110,7 @@ def _cell(run: Run, block: Cell, cell, images: dict, folder: str, echo: bool, wa
             if show == "asis" and stream == "stdout":
                 body = output.text
         else:
-            kind, body = _shown(run, block, output.data, f"{folder}/{name}-output-{number}", images)
+            kind, body = _shown(run, block, output.data, f"{folder}/{name}-output-{number}", files)
         parts.append(body if show == "asis" else _div(f".cell-output .cell-output-{kind}", body))
     if not parts:
         return ""
@@ -121,14 +130,14 @@ def _is_handle(data: dict, outputs: list) -> bool:
     )
 
 
-def _shown(run: Run, block: Cell, data: dict, name: str, images: dict) -> tuple[str, str]:
+def _shown(run: Run, block: Cell, data: dict, name: str, files: dict) -> tuple[str, str]:
     """An output that is not a stream: the kind of its div, and its Markdown."""
     if "text/markdown" in data:
         return "display .cell-output-markdown", data["text/markdown"]
     for mime, extension in IMAGES.items():
         if mime in data:
             path = f"{name}.{extension}"
-            images[path] = (
+            files[path] = (
                 data[mime].encode() if extension == "svg" else base64.b64decode(data[mime])
             )
             return "display", _figure(block, path)
@@ -151,6 +160,29 @@ def _figure(block: Cell, path: str) -> str:
     tail = f"{{{' '.join(attributes)}}}" if attributes else ""
     caption = " ".join(options.get("fig-cap", "").split())
     return f"![{caption}]({path}){tail}"
+
+
+def _numbers(name: str, block: Cell, cell, files: dict, folder: str) -> list[str]:
+    """Links to the numbers of what a numbered table's or figure's cell shows."""
+    options = block.options
+    if not (
+        name.startswith(("fig-", "tbl-"))
+        and options.get("include", True)
+        and options.get("output", True)
+    ):
+        return []
+    data = [output.get("data", {}) for output in cell.outputs]
+    found = [bundle["text/csv"] for bundle in data if "text/csv" in bundle]
+    links = []
+    for number, text in enumerate(found, 1):
+        path = f"{folder}/{name}{f'-{number}' if number > 1 else ''}.csv"
+        files[path] = text.encode()
+        caption = plain(" ".join(options.get(f"{name[:3]}-cap", name).split()))
+        links.append(
+            f'[CSV]({path}){{download="{path.rpartition("/")[2]}" '
+            f'aria-label="CSV: {_quoted(caption)}"}}'
+        )
+    return [_div(".numbers", " ".join(links))] if links else []
 
 
 def _div(attributes: str, body: str) -> str:

@@ -36,7 +36,7 @@ def build(
     Args:
         book: What `_quarto.yml` says.
         chapters: The chapters, one a page of the book.
-        rendered: Their Markdown and images, in the same order.
+        rendered: Their Markdown and files, in the same order.
         pdf: Make the PDF beside the website.
 
     Returns:
@@ -67,7 +67,7 @@ def _stamp(book: Book, rendered: Sequence[Rendered], pdf: bool) -> str:
     digest = hashlib.sha256(repr((book, pdf, versions)).encode())
     for page in rendered:
         digest.update(page.text.encode())
-        for name, content in sorted(page.images.items()):
+        for name, content in sorted(page.files.items()):
             digest.update(name.encode() + content)
     sources = [path for path in sorted(HERE.rglob("*")) if path.suffix != ".pyc"]
     notebooks = [path_of(page.source) for page in book.pages]
@@ -112,7 +112,7 @@ def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
                 "href": page.href,
                 "root": "../" * (len(PurePosixPath(page.href).parts) - 1),
                 "markdown": str(markdown),
-                "image_names": list(text.images),
+                "file_names": list(text.files),
                 "description": chapter.meta.get("description", ""),
                 "notebook": str(notebook) if (book.root / notebook).is_file() else "",
             }
@@ -181,7 +181,7 @@ def _write_site(book: Book, pages: list[dict], rendered: Sequence[Rendered], sit
         target = site / made["href"]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(made["html"], encoding="utf-8")
-        _write_images(site / page.source.parent, text)
+        _write_files(site / page.source.parent, text)
     shutil.copytree(THEME, site / "theme", ignore=shutil.ignore_patterns("page.html"))
     index = [entry for made in pages for entry in made["search"]]
     # "<" is escaped so that the text can never end a script element.
@@ -193,8 +193,8 @@ def _write_site(book: Book, pages: list[dict], rendered: Sequence[Rendered], sit
             shutil.copyfile(book.root / notebook, site / notebook)
 
 
-def _write_images(folder: Path, text: Rendered) -> None:
-    for name, content in text.images.items():
+def _write_files(folder: Path, text: Rendered) -> None:
+    for name, content in text.files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -205,7 +205,7 @@ def _write_images(folder: Path, text: Rendered) -> None:
 
 def _write_pdf(book: Book, manuscript: str, rendered, work: Path, target: Path) -> None:
     for page, text in zip(book.pages, rendered, strict=True):
-        _write_images(work / page.source.parent, text)
+        _write_files(work / page.source.parent, text)
     source = work / "book.typ"
     source.write_text(manuscript, encoding="utf-8")
     try:

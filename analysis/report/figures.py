@@ -15,6 +15,8 @@ import plotnine as p9
 from matplotlib.collections import PathCollection
 from plotnine import options
 
+from analysis.report.numbers import csv, of_plot
+
 # matplotlib stamps drawings with the time and names their parts at random; a fixed epoch and
 # salt make an unchanged figure an unchanged file.
 os.environ.setdefault("SOURCE_DATE_EPOCH", "0")
@@ -32,11 +34,26 @@ options.set_option("figure_format", "svg")
 
 
 class Plot(p9.ggplot):
-    """A plotnine plot that notebooks and renderers show as a drawing of few bytes."""
+    """A plotnine plot that notebooks and renderers show as a drawing of few bytes.
+
+    Attributes:
+        numbers: What the figure shows, where the data of its layers do not say it (a map).
+    """
+
+    numbers = None
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         data, metadata = super()._repr_mimebundle_(include, exclude)
         return {mime: _shortened(drawing) for mime, drawing in data.items()}, metadata
+
+    def _repr_csv_(self) -> str:
+        return csv(of_plot(self) if self.numbers is None else self.numbers)
+
+
+def with_numbers(plot: Plot, frame) -> Plot:
+    """The plot, giving out this frame as its numbers."""
+    plot.numbers = frame
+    return plot
 
 
 def _shortened(drawing: str) -> str:

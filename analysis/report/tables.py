@@ -8,12 +8,25 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from analysis.report import numbers
 from analysis.report.text import MISSING, Prose, escape
 
 Formatter = Callable[[object], str]
 
 
-def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -> Prose:
+class Table(Prose):
+    """A table in Markdown that gives its numbers as CSV to whoever asks."""
+
+    def __new__(cls, markdown: str, frame: pd.DataFrame, formats: Mapping[str, Formatter]):
+        table = super().__new__(cls, markdown)
+        table._frame, table._formats = frame, formats
+        return table
+
+    def _repr_csv_(self) -> str:
+        return numbers.csv(numbers.of_table(self._frame, self._formats))
+
+
+def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -> Table:
     """A data frame as a pipe table, its index left out.
 
     Args:
@@ -38,9 +51,10 @@ def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -
         dtype=object,
     )
     align = ["right" if name in formats else "left" for name in frame.columns]
-    return Prose(
-        shown.to_markdown(index=False, tablefmt="pipe", colalign=align, disable_numparse=True)
+    markdown = shown.to_markdown(
+        index=False, tablefmt="pipe", colalign=align, disable_numparse=True
     )
+    return Table(markdown, frame, formats)
 
 
 def with_interval(

@@ -39,6 +39,16 @@ def escape(value: object) -> Prose:
     return Prose(re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$@~^:\"'=/&%])", r"\\\1", flat))
 
 
+def plain(markdown: str) -> str:
+    """The Markdown of a cell or a caption as the text that it shows, its spaces plain ones."""
+    # Escaped characters stand aside, as private ones, while markup goes.
+    text = re.sub(r"\\([!-/:-@\[-`{-~])", lambda sign: chr(0xE000 + ord(sign[1])), markdown)
+    text = re.sub(r"\[([^\[\]]*)\](?:\([^()]*\)|\{[^{}]*\})", r"\1", text)
+    text = re.sub(r"\*+|`|(?<!\w)_|_(?!\w)", "", text)
+    text = re.sub(r"[\ue021-\ue07e]", lambda sign: chr(ord(sign[0]) - 0xE000), text)
+    return text.replace(NBSP, " ").strip()
+
+
 def number(value: float, digits: int = 0) -> Prose:
     """A number with thousands separators and a real minus sign: 1,234.5."""
     if value is None or not math.isfinite(value):

@@ -9,6 +9,7 @@ What is taken for presentation, and therefore left out or made equal:
 - Numbers of equations: Quarto sets them inside the formula, we beside it.
 - Sections: Quarto has `<section id>` around a heading, we have the id on the heading.
 - Alternative text of a figure without `fig-alt`: Quarto writes none, we repeat the caption.
+- Links to the numbers of tables and figures: Quarto has them from the pre-render step only.
 - Folding: Quarto's callouts unfold by script, ours are `<details>`.
 """
 
@@ -23,7 +24,7 @@ from bs4 import BeautifulSoup, NavigableString, Tag
 
 LEFT_OUT = (
     "nav, button, script, style, i.callout-icon, .screen-reader-only, .quarto-title-meta, "
-    ".description, .subtitle, .authors, .page-tools, .callout-btn-toggle, .visually-hidden"
+    ".numbers, .description, .subtitle, .authors, .page-tools, .callout-btn-toggle, .visually-hidden"
 )
 MARKS = {"em": "*", "strong": "**", "code": "`", "sup": "^", "sub": "~", "del": "~~"}
 BLOCKS = {

@@ -136,7 +136,7 @@ More.
 ```{python}
 #| label: tbl-plain
 #| tbl-cap: "A table's \\"caption\\", with *emphasis*, $x$ and @welch1947."
-Markdown(tables.table(rows, {"value": text.number}))
+tables.table(rows, {"value": text.number})
 ```
 
 | Left | Right |
@@ -263,7 +263,7 @@ It has `{python} len(rows)` rows. Back to @sec-first, @sec-deep and [-@sec-deep]
 #| label: tbl-hostile
 #| tbl-cap: "Hostile values."
 columns = {"value": helper.HOSTILE, "<b>n</b>|$": range(len(helper.HOSTILE))}
-Markdown(tables.table(pd.DataFrame(columns)))
+tables.table(pd.DataFrame(columns))
 ```
 
 Inline: `{python} text.listing(text.escape(v) for v in helper.HOSTILE)`.

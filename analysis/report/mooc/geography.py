@@ -122,7 +122,7 @@ def sales_figure(s: Study) -> p9.ggplot | Prose:
     spots = _placed(shares[shares >= LEAST_BUBBLE].to_frame()).sort_values("share", ascending=False)
     if spots.empty:
         return Prose("None of the countries in the tables is on the map.")
-    return (
+    plot = (
         figures.Plot(world.shapes(), p9.aes("x", "y"))
         + p9.geom_polygon(p9.aes(group="part"), fill=LAND, color="white", size=0.25)
         + p9.geom_point(
@@ -135,6 +135,7 @@ def sales_figure(s: Study) -> p9.ggplot | Prose:
         )
         + _map_look()
     )
+    return figures.with_numbers(plot, frame[["revenue"]].assign(share=shares).reset_index())
 
 
 def _placed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -198,10 +199,11 @@ def hot_spot_figure(s: Study) -> p9.ggplot | Prose:
                               color=figures.VERMILION, size=2.6, stroke=0.9)
         plot += p9.scale_shape_manual({ABOVE: "^", BELOW: "v"}, limits=[
             side for side in (ABOVE, BELOW) if (marked.side == side).any()])
-    return (
+    plot = (
         plot + _map_look()
         + p9.guides(fill=p9.guide_legend(nrow=2, order=1), shape=p9.guide_legend(nrow=2, order=2))
     )
+    return figures.with_numbers(plot, frame.reset_index())
 
 
 def _edges(values: pd.Series) -> list[float]:
