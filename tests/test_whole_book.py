@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
@@ -168,6 +169,36 @@ def test_no_value_is_missing_from_a_sentence(site):
         for sign in ("{python}", r"\bnan\b", "None,", " inf ", r"\?\?", "@fig", "@tbl", "@sec",
                      "object at"):
             assert not re.search(sign, said), f"{file.name}: {sign!r}"
+
+
+def test_every_table_and_figure_is_linked_to_its_numbers(site):
+    seen = 0
+    for file in sorted((ROOT / "chapters").glob("*.qmd")):
+        soup = page(site, f"chapters/{file.stem}.html")
+        for cell in qmd.read(ROOT, file.relative_to(ROOT)).cells:
+            label = cell.options.get("label", "")
+            if not label.startswith(("fig-", "tbl-")):
+                continue
+            link = soup.find(id=label).find_next(class_="numbers").find("a")
+            assert link["download"] == f"{label}.csv"
+            given = pd.read_csv(site / "chapters" / link["href"], dtype=str, keep_default_na=False)
+            assert len(given) and len(given.columns), label
+            formulas = given.stack()[lambda v: v.str.match(r"[=+@\t\r\n-]")]
+            assert pd.to_numeric(formulas, errors="coerce").notna().all(), label
+            if label.startswith("tbl-"):
+                assert len(given) == len(rows(soup, label)), label
+            seen += 1
+    assert seen > 250
+
+
+def test_the_numbers_are_those_of_the_command_line(site, results):
+    results = results("customers")
+    given = pd.read_csv(
+        site / "chapters/customer-analytics_files/figure-html/tbl-customers-retention.csv")
+    for row in given.set_index("Day since registration").itertuples():
+        key = f"retention.{row.Index}"
+        assert row.Active == results[f"{key}.active"]
+        assert row.Retention == pytest.approx(results[f"{key}.retention"], rel=1e-11)
 
 
 def test_every_cell_fits_a_screen():

@@ -24,7 +24,8 @@ from bs4 import BeautifulSoup, NavigableString, Tag
 
 LEFT_OUT = (
     "nav, button, script, style, i.callout-icon, .screen-reader-only, .quarto-title-meta, "
-    ".numbers, .description, .subtitle, .authors, .page-tools, .callout-btn-toggle, .visually-hidden"
+    ".numbers, .description, .subtitle, .authors, .page-tools, .callout-btn-toggle, "
+    ".visually-hidden"
 )
 MARKS = {"em": "*", "strong": "**", "code": "`", "sup": "^", "sub": "~", "del": "~~"}
 BLOCKS = {

@@ -36,6 +36,35 @@ def test_cell_may_start_a_program_with_the_environment_it_has(run_chapter):
     assert "Ended with 0." in markdown.render(run).text
 
 
+GIVEN = """
+class Given(str):
+    def _repr_markdown_(self):
+        return "| a |\\n|---|\\n| 1 |\\n"
+    def _repr_csv_(self):
+        return str(self)
+"""
+
+
+def test_numbered_tables_and_figures_are_linked_to_their_numbers(run_chapter):
+    show = 'from IPython.display import display\n' + GIVEN + "display(Given('x'), Given('y'))"
+    run = run_chapter(
+        "# A\n\n"
+        f"```{{python}}\n#| label: tbl-a\n#| tbl-cap: 'Of *\"a\"* ]b['\n{show}\n```\n\n"
+        "```{python}\n#| label: b\nGiven('not numbered')\n```\n\n"
+        "```{python}\n#| label: tbl-c\n#| tbl-cap: C\n#| output: false\nGiven('hidden')\n```\n\n"
+        "Inline `{python} Given('z')`.\n"
+    )
+    rendered = markdown.render(run, figures="figs")
+    folder = "index_files/figs"
+    assert rendered.files == {f"{folder}/tbl-a.csv": b"x", f"{folder}/tbl-a-2.csv": b"y"}
+    assert rendered.text.count("{.numbers}") == 1
+    label = 'aria-label="CSV: Of \\"a\\" ]b["}'
+    for name in ("tbl-a", "tbl-a-2"):
+        assert f'[CSV]({folder}/{name}.csv){{download="{name}.csv" {label}' in rendered.text
+    bare = markdown.render(run, figures="figs", numbers=False)
+    assert not bare.files and "numbers" not in bare.text
+
+
 FAILING = {
     "a statement of the cell": (
         "```{python}\n#| label: bad\na = 1\n\nb = a / 0\n```\n", 5, "bad", "ZeroDivisionError"),

@@ -24,6 +24,8 @@ CHAPTER = """\
 class Plot:
     def _repr_mimebundle_(self, **_):
         return {"image/svg+xml": "<svg/>", "text/plain": "plot"}
+    def _repr_csv_(self):
+        return "x,y\\r\\n1,2\\r\\n"
 Plot()
 ```
 
@@ -63,6 +65,16 @@ def test_each_format_gets_the_same_execution(project, run):
         assert (project / "_freeze/index" / figures / "fig-x-output-1.svg").read_text() == "<svg/>"
         assert ("class Plot" in text) is code
         assert "Two: 2." in text
+
+
+def test_the_website_links_numbers_and_the_pdf_does_not(project, run):
+    assert run() == 0
+    link = '[CSV](index_files/figure-html/fig-x.csv){download="fig-x.csv" aria-label="CSV: C"}'
+    assert f"::: {{.numbers}}\n{link}\n:::" in frozen(project, "html")["result"]["markdown"]
+    assert "csv" not in frozen(project, "typ")["result"]["markdown"].replace("_repr_csv_", "")
+    kept = {str(path.relative_to(project)) for path in (project / "_freeze").rglob("*.csv")}
+    assert kept == {"_freeze/index/figure-html/fig-x.csv"}
+    assert (project / kept.pop()).read_bytes() == b"x,y\r\n1,2\r\n"
 
 
 def test_what_is_right_already_is_not_written(project, run):

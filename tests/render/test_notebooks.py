@@ -23,6 +23,8 @@ CHAPTER = """\
 class Plot:
     def _repr_mimebundle_(self, **_):
         return {"image/svg+xml": "<svg/>", "text/plain": "plot"}
+    def _repr_csv_(self):
+        return "x\\r\\n1\\r\\n"
 Plot()
 ```
 
@@ -90,6 +92,12 @@ def test_the_notebook_is_valid_and_reads_like_the_chapter(project):
     ]
     assert notebook.cells[-1].source.strip() == r"It is 42, a\*b."
     assert "user_expressions" not in str(notebook)
+
+
+def test_numbers_are_not_held_twice(project):
+    """Another kernel does not ask for them, so nbval would miss them."""
+    (figure,) = read(project).cells[1].outputs
+    assert set(figure.data) == {"image/svg+xml", "text/plain"}
 
 
 def test_addresses_are_the_same_in_every_run(project):

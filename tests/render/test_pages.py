@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import site_check
 import tiny_book
@@ -41,6 +42,34 @@ def pdf_text(site) -> str:
 
 def soup(site: Path, name: str) -> BeautifulSoup:
     return BeautifulSoup((site / name).read_text("utf-8"), "html.parser")
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+
+def test_a_table_is_followed_by_a_link_to_its_numbers(site):
+    after = soup(site, "chapters/first.html").find(id="tbl-plain").find_next_sibling()
+    link = after.find("a")
+    assert after["class"] == ["numbers"] and link.get_text() == "CSV"
+    assert link["download"] == "tbl-plain.csv"
+    assert link["aria-label"].startswith('CSV: A table\'s "caption", with emphasis, ')
+    given = (site / "chapters" / link["href"]).read_bytes()
+    assert given == b"name,value\r\nx,1\r\ny,2\r\nz,1200\r\n"
+
+
+def test_hostile_numbers_are_text(site):
+    given = pd.read_csv(site / "chapters/second_files/figure-html/tbl-hostile.csv")
+    columns = soup(site, "chapters/second.html").find(id="tbl-hostile").find_all("tr")[1:]
+    shown = [squeeze(row.find("td").get_text()) for row in columns]
+    assert len(shown) > 15
+    for value, cell in zip(given["value"], shown, strict=True):
+        assert squeeze(value) in (cell, f"'{cell}")
+    assert not given["value"].str.match(r"[=+@\t\r\n-]").any()
+
+
+def test_numbers_are_no_part_of_the_pdf_nor_of_the_search(site, pdf_text):
+    assert "CSV" not in pdf_text
+    assert "CSV" not in (site / "search-index.js").read_text("utf-8")
 
 
 # --- the whole site --------------------------------------------------------------------------

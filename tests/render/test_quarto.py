@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import tiny_book
+from bs4 import BeautifulSoup
 from page_text import differences, read_site
 from tiny_book import build
 
@@ -147,6 +148,22 @@ def test_after_the_pre_render_step_quarto_executes_nothing(frozen, tiny_by_quart
     assert "Executing '" not in said and "Starting python3 kernel" not in said
     assert differences(read_site(root / "_book"), read_site(tiny_by_quarto)) == []
     assert captions(root / "_book") == captions(tiny_by_quarto)
+
+
+def test_quarto_takes_the_links_to_numbers_over(frozen, tiny_site):
+    ours, its = tiny_site / "_book", frozen[0] / "_book"
+    given, taken = (
+        {path.relative_to(site): path.read_bytes() for path in site.rglob("*_files/**/*.csv")}
+        for site in (ours, its)
+    )
+    assert len(given) == 2 and given == taken
+    for file in ("chapters/first.html", "chapters/second.html"):
+        links = [
+            BeautifulSoup((site / file).read_text("utf-8"), "html.parser").select(".numbers a")
+            for site in (ours, its)
+        ]
+        assert [link.attrs for link in links[0]] == [link.attrs for link in links[1]] != []
+    assert not list(its.rglob("figure-typst/*.csv"))
 
 
 @pytest.mark.parametrize(
