@@ -61,7 +61,14 @@ def _shortened(drawing: str) -> str:
     # Numbers below 1 may be factors, of which every digit counts.
     drawing = re.sub(r"(?<![\d.])[1-9]\d?\.\d{3,}", lambda n: f"{float(n[0]):.2f}", drawing)
     drawing = re.sub(r"(?<![\d.])[1-9]\d\d+\.\d{2,}", lambda n: f"{float(n[0]):.1f}", drawing)
-    return re.sub(r"\s+", " ", drawing.replace("DejaVuSans-", "g")).replace("> <", "><")
+    drawing = re.sub(r"\s+", " ", drawing.replace("DejaVuSans-", "g")).replace("> <", "><")
+    return re.sub(r'(?<= d=")[^"]*', lambda path: _joined(path[0]), drawing)
+
+
+def _joined(path: str) -> str:
+    """The commands of a path without the blanks and zeros that they can do without."""
+    path = re.sub(r"(\.\d*?)0+(?!\d)", r"\1", path)
+    return re.sub(r"\.(?!\d)", "", re.sub(r" ?([A-Za-z]) ?", r"\1", path))
 
 
 class _Light(p9.theme_minimal):

@@ -25,13 +25,15 @@ DIGITS = 12
 
 _NUMBER = rf"[+{MINUS}-]?\$?(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:,\d{{3}})+)(?:\.\d+)?%?"
 _PRINTED = re.compile(
-    rf"(?:(?P<value>{_NUMBER})"
+    rf"(?:(?:p = |×)?(?P<value>{_NUMBER})"
     rf"(?: \((?P<low>{_NUMBER}) to (?P<high>{_NUMBER})\)| \((?P<share>{_NUMBER}%)\)"
-    rf"| ± (?P<error>{_NUMBER}))?"
-    rf"|(?P<least>{_NUMBER}) to (?P<most>{_NUMBER}))(?: (?P<mark>[▲▼]))?"
+    rf"| ± (?P<error>{_NUMBER})| of (?P<of>{_NUMBER}))?"
+    rf"|(?P<least>{_NUMBER}) to (?P<most>{_NUMBER})"
+    rf"|(?P<before>{_NUMBER}) → (?P<after>{_NUMBER}))(?: (?P<mark>[▲▼]))?"
 )
+# Of a cell, in the order of columns.
+_PARTS = ("value", "before", "after", "low", "high", "error", "of", "share", "mark")
 _BOUND = re.compile(rf"[<>]\s*{_NUMBER}")
-_PARTS = ("value", "low", "high", "error", "share", "mark")  # of a cell, in the order of columns
 # How a table may print what it holds: shares as points, cents as money, and the other way round.
 _SCALES = (1, 100, 0.01, 1000, 0.001)
 

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -138,6 +139,10 @@ def test_printed_cells_are_read():
         "4.2 to 9.9 ▲": {"low": "4.2", "high": "9.9", "mark": "▲"},
         "9,907 (45.1%)": {"value": "9907", "share": "0.451"},
         "+8%": {"value": "0.08"},
+        "31.0% of 493": {"value": "0.31", "of": "493"},
+        "344.3 → 407.6": {"before": "344.3", "after": "407.6"},
+        f"p{text.NBSP}={text.NBSP}0.026": {"value": "0.026"},
+        "×1.28 (1.12 to 1.47)": {"value": "1.28", "low": "1.12", "high": "1.47"},
         "0.811 ± 0.017": {"value": "0.811", "error": "0.017"},
         text.MISSING: {},
         "007": {"value": "007"},
@@ -245,3 +250,20 @@ def test_asking_for_the_numbers_leaves_the_drawing_as_it_was():
     before = plot._repr_mimebundle_()
     plot._repr_csv_()
     assert plot._repr_mimebundle_() == before
+
+
+def test_a_drawing_of_few_bytes_is_the_same_drawing():
+    """Its paths have the same commands and, to what a figure shows, the same points."""
+    plot = figures.Plot(FRAME, p9.aes("day", "rate")) + p9.geom_line() + figures.theme()
+    long = p9.ggplot._repr_mimebundle_(plot)[0]["image/svg+xml"]
+    short = plot._repr_mimebundle_()[0]["image/svg+xml"]
+    assert len(short) < 0.9 * len(long)
+
+    def paths(drawing: str) -> list[list]:
+        found = re.findall(r' d="([^"]*)"', drawing)
+        return [re.findall(r"[A-Za-z]|-?[\d.]+", path) for path in found]
+
+    assert len(paths(long)) > 10
+    for before, after in zip(paths(long), paths(short), strict=True):
+        for old, new in zip(before, after, strict=True):
+            assert old == new if old.isalpha() else abs(float(old) - float(new)) < 0.06
