@@ -165,24 +165,25 @@ def _figure(block: Cell, path: str) -> str:
 def _numbers(name: str, block: Cell, cell, files: dict, folder: str) -> list[str]:
     """Links to the numbers of what a numbered table's or figure's cell shows."""
     options = block.options
-    if not (
-        name.startswith(("fig-", "tbl-"))
-        and options.get("include", True)
-        and options.get("output", True)
-    ):
+    numbered = name.startswith(("fig-", "tbl-"))
+    if not (numbered and options.get("include", True) and options.get("output", True)):
         return []
     data = [output.get("data", {}) for output in cell.outputs]
     found = [bundle["text/csv"] for bundle in data if "text/csv" in bundle]
     links = []
     for number, text in enumerate(found, 1):
-        path = f"{folder}/{name}{f'-{number}' if number > 1 else ''}.csv"
-        files[path] = text.encode()
-        caption = plain(" ".join(options.get(f"{name[:3]}-cap", name).split()))
-        links.append(
-            f'[CSV]({path}){{download="{path.rpartition("/")[2]}" '
-            f'aria-label="CSV: {_quoted(caption)}"}}'
-        )
+        file = f"{name}{f'-{number}' if number > 1 else ''}.csv"
+        files[f"{folder}/{file}"] = text.encode()
+        spoken = f"CSV: {_subject(options.get(f'{name[:3]}-cap', name))}"
+        attributes = f'download="{file}" aria-label="{_quoted(spoken)}"'
+        links.append(f"[CSV]({folder}/{file}){{{attributes}}}")
     return [_div(".numbers", " ".join(links))] if links else []
+
+
+def _subject(caption: str) -> str:
+    """The first sentence of a caption as plain text, without its citations."""
+    uncited = re.sub(r"\s*\[[^\]]*@[^\]]*\]", "", " ".join(caption.split()))
+    return plain(re.split(r"[.;:?](?= |$)", uncited)[0])
 
 
 def _div(attributes: str, body: str) -> str:
