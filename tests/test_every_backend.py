@@ -99,7 +99,9 @@ def spark():
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        # The default cache of this compiler fills up, and then everything is interpreted.
+        "spark.driver.extraJavaOptions":
+            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC",
     }
     builder = SparkSession.builder.master("local[2]").config(map=options)
     # A zone far from UTC: results must not depend on it.
