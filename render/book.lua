@@ -349,27 +349,34 @@ local function resolve_links(page, doc, href)
   }
 end
 
-local citation_keys -- of the bibliography
+local bibliography -- key -> entry
 
 local function read_bibliography()
   local everything = pandoc.Cite({}, { pandoc.Citation("*", "NormalCitation") })
   local doc = pandoc.Pandoc({}, {
     bibliography = plan.bibliography, nocite = pandoc.MetaInlines{ everything } })
-  citation_keys = {}
-  for _, reference in ipairs(pandoc.utils.references(doc)) do citation_keys[reference.id] = true end
+  bibliography = {}
+  for _, reference in ipairs(pandoc.utils.references(doc)) do
+    bibliography[reference.id] = reference
+  end
 end
 
 local function cite(page, doc)
-  doc.meta = { bibliography = plan.bibliography, ["link-citations"] = true }
+  local cited, seen = List{}, {}
   doc:walk{
     Cite = function(el)
       for _, citation in ipairs(el.citations) do
-        if not citation_keys[citation.id] then
+        local entry = bibliography[citation.id]
+        if not entry then
           fail(page, "@" .. citation.id, "no entry '" .. citation.id .. "' in the bibliography")
         end
+        if not seen[citation.id] then cited:insert(entry) end
+        seen[citation.id] = true
       end
     end,
   }
+  -- The entries themselves, so that the file is not read once a page.
+  doc.meta = { references = cited, ["link-citations"] = true }
   doc = pandoc.utils.citeproc(doc)
   doc.meta = {}
   return doc
