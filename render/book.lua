@@ -102,7 +102,7 @@ local function unsupported(page)
       if callout_kind(el) then
         check(el, "callout", { [el.classes[1]] = true }, { title = true, collapse = true })
       else
-        check(el, "div", CLASSES, { ["tbl-cap"] = is_cell })
+        check(el, "div", CLASSES, { ["tbl-cap"] = is_cell, ["fig-cap"] = is_cell })
       end
     end,
     Span = function(el) no_identifier(el, "span"); check(el, "span", CLASSES, {}) end,
@@ -216,8 +216,8 @@ local function number_floats(page, doc)
     register(page, label, { number = number })
     return number
   end
-  local function table_float(label, blocks, caption)
-    blocks:insert(pandoc.Para(caption_of("tbl", float(label), caption)))
+  local function cell_float(label, blocks, caption)
+    blocks:insert(pandoc.Para(caption_of(label:match("^(%a+)%-"), float(label), caption)))
     return pandoc.Div(blocks, { id = label, float = "tbl" })
   end
   return doc:walk{
@@ -229,20 +229,24 @@ local function number_floats(page, doc)
       return el, false
     end,
     Div = function(el)
-      if not el.identifier:match("^tbl%-") then return nil end
-      local tables = el.content:filter(holds_table)
-      if #tables == 0 then
-        fail(page, "#" .. el.identifier, "the cell '" .. el.identifier .. "' shows no table")
+      local kind = el.identifier:match("^(%a+)%-")
+      if kind ~= "tbl" and kind ~= "fig" then return nil end
+      -- Where there is no table or figure, the sentence that says so takes its place.
+      local is_shown = holds_table(el) and holds_table or
+        function(block) return block.t ~= "CodeBlock" end
+      local shown = el.content:filter(is_shown)
+      local others = el.content:filter(function(block) return not is_shown(block) end)
+      if #shown == 0 then
+        fail(page, "#" .. el.identifier, "the cell '" .. el.identifier .. "' shows nothing")
       end
-      local others = el.content:filter(function(block) return not holds_table(block) end)
-      others:insert(table_float(el.identifier, tables, inlines(el.attributes["tbl-cap"])))
+      others:insert(cell_float(el.identifier, shown, inlines(el.attributes[kind .. "-cap"])))
       return others, false
     end,
     Table = function(el)
       local label, text = el.identifier, pandoc.utils.blocks_to_inlines(el.caption.long)
       if not label:match("^tbl%-") then return nil end
       el.caption.long, el.identifier = pandoc.Blocks{}, ""
-      return table_float(label, pandoc.Blocks{ el }, text), false
+      return cell_float(label, pandoc.Blocks{ el }, text), false
     end,
     Para = function(el)
       local math, last = el.content[1], el.content[#el.content]
@@ -348,27 +352,34 @@ local function resolve_links(page, doc, href)
   }
 end
 
-local citation_keys -- of the bibliography
+local bibliography -- key -> entry
 
 local function read_bibliography()
   local everything = pandoc.Cite({}, { pandoc.Citation("*", "NormalCitation") })
   local doc = pandoc.Pandoc({}, {
     bibliography = plan.bibliography, nocite = pandoc.MetaInlines{ everything } })
-  citation_keys = {}
-  for _, reference in ipairs(pandoc.utils.references(doc)) do citation_keys[reference.id] = true end
+  bibliography = {}
+  for _, reference in ipairs(pandoc.utils.references(doc)) do
+    bibliography[reference.id] = reference
+  end
 end
 
 local function cite(page, doc)
-  doc.meta = { bibliography = plan.bibliography, ["link-citations"] = true }
+  local cited, seen = List{}, {}
   doc:walk{
     Cite = function(el)
       for _, citation in ipairs(el.citations) do
-        if not citation_keys[citation.id] then
+        local entry = bibliography[citation.id]
+        if not entry then
           fail(page, "@" .. citation.id, "no entry '" .. citation.id .. "' in the bibliography")
         end
+        if not seen[citation.id] then cited:insert(entry) end
+        seen[citation.id] = true
       end
     end,
   }
+  -- The entries themselves, so that the file is not read once a page.
+  doc.meta = { references = cited, ["link-citations"] = true }
   doc = pandoc.utils.citeproc(doc)
   doc.meta = {}
   return doc

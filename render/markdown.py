@@ -115,8 +115,12 @@ def _cell(run: Run, block: Cell, cell, files: dict, folder: str, echo: bool, war
     if not parts:
         return ""
     attributes = ".cell"
-    if name.startswith("tbl-"):
-        attributes = f'#{name} .cell tbl-cap="{_quoted(options["tbl-cap"])}"'
+    # A figure's label stands on its image; a cell that says why there is none keeps label and
+    # caption, since the text refers to it.
+    drawn = any(set(IMAGES) & set(output.get("data", {})) for output in cell.outputs)
+    kind = name[:3]
+    if name.startswith("tbl-") or (name.startswith("fig-") and show and not drawn):
+        attributes = f'#{name} .cell {kind}-cap="{_quoted(options[f"{kind}-cap"])}"'
     return _div(attributes, "\n".join(parts))
 
 

@@ -311,14 +311,15 @@ class Source:
     Attributes:
         study: The study of its tables.
         name: What the reader calls it.
-        measure: What the tests need of the tables, and no more.
+        measure: What the tests need, of the tables or, where it has been run on them, of the
+            study: takes both, the study being None where it has not.
         planted: Whether its claims are `planted` unless they say otherwise.
         claims: In the order of the text; `claim` adds to them.
     """
 
     study: str
     name: str
-    measure: Callable[[Tables], Any]
+    measure: Callable[[Tables, Any], Any]
     planted: bool = False
     claims: list[Claim] = field(default_factory=list)
 
@@ -433,11 +434,18 @@ def _evidence(claim: Claim, measured: Any) -> Evidence:
     return evidence
 
 
-def audit(source: Source, tables: Tables) -> Audit:
-    """Holds all claims of a source against tables of its study."""
+def audit(source: Source, tables: Tables, study: Any = None) -> Audit:
+    """Holds all claims of a source against tables of its study.
+
+    Args:
+        source: The source.
+        tables: The tables.
+        study: The study of these tables, where it has been run already: the whole of it, or its
+            headline where it has one. The audit is the same, and sooner done.
+    """
     return Audit(
         source=source,
-        findings=judge(source.claims, source.measure(tables)),
+        findings=judge(source.claims, source.measure(tables, study)),
         origin=tables.origin,
         shipped=tables.shipped,
         fallback=tables.fallback,

@@ -21,7 +21,7 @@ from analysis.claims.claim import (
     Source,
     Unseen,
 )
-from analysis.customers import design, events, kpis, lift, paywall, seasons, series
+from analysis.customers import Study, design, events, kpis, lift, paywall, seasons, series
 from analysis.customers.design import Design
 from analysis.customers.events import Period
 from analysis.customers.kpis import Totals
@@ -65,9 +65,13 @@ class Measured:
     seasons: Seasons
 
 
-def measure(tables: Tables) -> Measured:
+def measure(tables: Tables, study: Study | None = None) -> Measured:
     """What the claims need."""
     period = events.period(tables)
+    if study:
+        return Measured(
+            totals=study.totals, conversion=study.conversion, buyers=buyers(tables, period),
+            test=study.test, design=study.design, lift=study.lift, seasons=study.seasons)
     test = paywall.paywall_test(tables, period)
     plan = design.design(test)
     return Measured(

@@ -45,7 +45,7 @@ HANDHELD = ("Mobile", "Tablet")
 NETFLIX = Source(
     study="netflix",
     name="Netflix",
-    measure=lambda tables: reduce(tables.table("subscribers")),
+    measure=lambda tables, study: study or reduce(tables.table("subscribers")),
 )
 
 

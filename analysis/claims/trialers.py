@@ -31,7 +31,12 @@ MOST = 0.8  # of those who convert: what is called overwhelming
 TRIAL = 30  # days
 RARE = 0.01
 
-TRIALERS = Source(study="trialers", name="Trialers", measure=reduced, planted=True)
+TRIALERS = Source(
+    study="trialers",
+    name="Trialers",
+    measure=lambda tables, study: study or reduced(tables),
+    planted=True,
+)
 
 
 def _customers(s: Reductions, stage: str, cohort: str, task: int = 0) -> int:

@@ -147,8 +147,6 @@ class Decisions:
             for the whole curve (Massart 1990).
         by_completions: Index `completions`: `dated`, `same_day`, `share` of the dated, `low`,
             `high` (Wilson), `within` the last of the deadlines (share), `median` day.
-        sooner: Deciding on the day itself, all three completed against fewer; None where one of
-            the groups is empty.
         median: Day by which half have decided; nan without any.
         last: The last day on which anybody converted; None without any.
         before_completing: Share of those who converted, completed a task and have both times known
@@ -160,7 +158,6 @@ class Decisions:
     deadlines: pd.DataFrame
     curve: pd.DataFrame
     by_completions: pd.DataFrame
-    sooner: Comparison | None
     median: float
     last: int | None
     before_completing: Interval | None
@@ -552,8 +549,6 @@ def _decisions(decisions: pd.DataFrame, faults: pd.DataFrame) -> Decisions:
         rows, orient="index", columns=["dated", "same_day", "within", "median"])
     groups = groups.astype({"dated": "int64", "same_day": "int64", "within": float,
                             "median": float}).rename_axis(COMPLETIONS)
-    every = groups.index == len(TASKS)
-    ends = [part[["same_day", "dated"]].sum() for part in (groups[every], groups[~every])]
     order = faults.set_index("fault").loc["conversion before last completion"]
     before = intervals.proportion(int(order.cases), int(order["of"]), CONFIDENCE) if (
         order["of"]) else None
@@ -563,8 +558,6 @@ def _decisions(decisions: pd.DataFrame, faults: pd.DataFrame) -> Decisions:
         deadlines=deadlines.rename(columns={"rate": "share"}).drop(columns="dated"),
         curve=curve,
         by_completions=with_rates(groups, "same_day", "dated").rename(columns={"rate": "share"}),
-        sooner=compare(*(Share(e.same_day, e.dated) for e in ends)) if all(
-            e.dated for e in ends) else None,
         median=_median(by_day),
         last=int(by_day.index.max()) if n else None,
         before_completing=before,

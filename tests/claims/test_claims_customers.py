@@ -14,19 +14,18 @@ from analysis.claims import CUSTOMERS, customers
 from analysis.claims.claim import Verdict, judge
 from analysis.customers import events, kpis
 from analysis.customers.lift import Action
-from analysis.sources import open_study
 
 SUPPORTED, NOT, CONTRADICTED, UNTELLABLE = Verdict
 
 
 @pytest.fixture(scope="module")
-def tables():
-    return open_study("customers", "data")
+def tables(customers_tables):
+    return customers_tables
 
 
 @pytest.fixture(scope="module")
-def shipped(tables):
-    return customers.measure(tables)
+def shipped(tables, customers_study):
+    return customers.measure(tables, customers_study)
 
 
 def findings(measured):
@@ -48,6 +47,13 @@ def test_shipped_verdicts_agree_with_the_study(shipped):
     z = shipped.lift.primary.z
     assert found["value"].evidence.p_value == pytest.approx(z.p_value)
     assert found["value"].evidence.estimate.estimate == pytest.approx(z.estimate)
+
+
+def test_an_audit_is_the_same_without_the_study_at_hand(tables, shipped):
+    alone = findings(customers.measure(tables))
+    for key, finding in findings(shipped).items():
+        assert alone[key].verdict is finding.verdict, key
+        assert repr(alone[key].evidence) == repr(finding.evidence), key
 
 
 def test_prediction_is_made_from_the_first_half_for_the_second(tables, shipped):

@@ -178,7 +178,7 @@ def test_a_test_must_return_what_its_claim_names():
 
 
 def test_a_function_becomes_a_claim():
-    source = Source(study="netflix", name="N", measure=lambda t: t, planted=True)
+    source = Source(study="netflix", name="N", measure=lambda t, s: t, planted=True)
 
     @source.claim(Counted, "we are many", where="sec-x")
     def many(s):

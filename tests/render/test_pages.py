@@ -479,12 +479,26 @@ def test_refused_and_the_last_book_untouched(kept, capsys, text, line, reason):
     assert sorted(path.name for path in kept.iterdir()) == names, "nothing is left behind"
 
 
-def test_a_cell_for_a_table_that_shows_none(tmp_path, capsys):
-    minimal(
-        tmp_path, **{"index.qmd": "# A\n\n```{python}\n#| label: tbl-x\n#| tbl-cap: C\n1\n```\n"}
-    )
+@pytest.mark.parametrize("kind", ["tbl", "fig"])
+def test_a_cell_for_a_table_or_figure_that_shows_none(tmp_path, capsys, kind):
+    cell = f"```{{python}}\n#| label: {kind}-x\n#| {kind}-cap: C\nNone\n```\n"
+    minimal(tmp_path, **{"index.qmd": f"# A\n\n{cell}"})
     assert build(tmp_path, "--html") == 1
-    assert "index.qmd:4: the cell 'tbl-x' shows no table" in capsys.readouterr().err
+    assert f"index.qmd:4: the cell '{kind}-x' shows nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "word"), [("tbl", "Table"), ("fig", "Figure")])
+def test_a_sentence_in_place_of_a_table_or_figure(tmp_path, kind, word):
+    """Too little data for it: the reference leads to the reason."""
+    shown = "from IPython.display import Markdown\nMarkdown('Too *few* orders.')"
+    cell = f"```{{python}}\n#| label: {kind}-x\n#| {kind}-cap: Orders.\n{shown}\n```\n"
+    minimal(tmp_path, **{"index.qmd": f"# A {{#sec-a}}\n\nSee @{kind}-x.\n\n{cell}"})
+    assert build(tmp_path) == 0
+    soup = BeautifulSoup((tmp_path / "_book/index.html").read_text(encoding="utf-8"), "html.parser")
+    link = soup.find("a", href=f"#{kind}-x")
+    assert link.get_text() == f"{word}\u00a01.1"
+    said = soup.find(id=f"{kind}-x").get_text(" ", strip=True)
+    assert said == f"{word}\u00a01.1: Orders. Too few orders."
 
 
 @pytest.mark.parametrize("title", ["A @welch1947", "A^[note]"])

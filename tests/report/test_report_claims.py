@@ -40,7 +40,7 @@ OF_ALL = (report.counts_table, report.kinds_table, report.counts_sentence, repor
 def audited(*evidence, shipped=True, fallback=False, planted=False, where=None, quote="so it is",
             name="Films"):
     """An audit of made-up claims."""
-    source = Source(study="netflix", name=name, measure=lambda tables: None)
+    source = Source(study="netflix", name=name, measure=lambda tables, study: None)
     for i, found in enumerate(evidence):
         def test(s, found=found):
             return found
@@ -182,7 +182,7 @@ def test_a_claim_that_these_tables_cannot_test_is_not_counted_as_tested():
     def test(s):
         raise CannotTell("there is no {what}", what="such thing")
 
-    source = Source(study="netflix", name="Films", measure=lambda tables: None)
+    source = Source(study="netflix", name="Films", measure=lambda tables, study: None)
     source.claim(Direction, "more", statement="More.")(test)
     audit = Audit(source, judge(source.claims, None), "a place", True, False)
     assert "decide none" in report.comparisons([audit])

@@ -238,18 +238,8 @@ def test_decisions():
     assert report.decisions_figure(one).startswith("All who converted at a known time did so")
 
 
-def test_who_decides_sooner_and_who_completes_nothing():
+def test_who_completes_nothing():
     paths = from_table([[50, 20, 20, 50]] * 2, [[5, 5, 10, 40]] * 2)
-
-    def sooner(finishers, others):
-        rows = [(3, 1, 0, finishers), (3, 1, 4, 100 - finishers), (1, 1, 0, others),
-                (1, 1, 4, 100 - others)]
-        return report.sooner(made(paths, days(*rows)))
-
-    assert "decide sooner (" in sooner(80, 20)
-    assert "less often at once (" in sooner(20, 80) and "perhaps" in sooner(20, 80)
-    assert "sooner or later than other converts is not shown" in sooner(50, 50)
-    assert report.sooner(case("nobody converts")).startswith("Whether those who complete")
     assert "10 of 100" in report.without(made(paths))
     assert report.without(case("everybody completes")) == "Every customer completed a task."
     assert "none of 100" in report.without(case("separated"))

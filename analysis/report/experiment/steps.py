@@ -485,18 +485,6 @@ def decisions_figure(s: Study) -> p9.ggplot | Prose:
     )
 
 
-def sooner(s: Study) -> Prose:
-    """Whether those who complete everything decide sooner."""
-    c = s.steps.decisions.sooner
-    if c is None:
-        return Prose("Whether those who complete everything decide sooner can't be compared here.")
-    said = f"{percent(c.a.estimate)} against {percent(c.b.estimate)} on the day itself, {_gap(c.difference)}, {p_value(c.p_value)}"
-    if c.p_value > ALPHA:
-        return Prose(f"That those who completed {ALL} decide sooner or later than other converts is not shown ({said}).")
-    late = ", perhaps because completing takes time" if c.difference.estimate < 0 else ""
-    return Prose(f"Among converts, those who completed {ALL} decide {'sooner' if c.difference.estimate > 0 else 'less often at once'} ({said}){late}.")
-
-
 def without(s: Study) -> Prose:
     """Those who convert without having completed anything."""
     d = s.steps
