@@ -186,7 +186,7 @@ def _numbers(name: str, block: Cell, cell, files: dict, folder: str) -> list[str
 
 def _subject(caption: str) -> str:
     """The first sentence of a caption as plain text, without its citations."""
-    uncited = re.sub(r"\s*\[[^\]]*@[^\]]*\]", "", " ".join(caption.split()))
+    uncited = re.sub(r"\s*\[[^\[\]]*@[^\[\]]*\]", "", " ".join(caption.split()))
     return plain(re.split(r"[.;:?](?= |$)", uncited)[0])
 
 

@@ -49,7 +49,8 @@ def test_numbered_tables_and_figures_are_linked_to_their_numbers(run_chapter):
     show = 'from IPython.display import display\n' + GIVEN + "display(Given('x'), Given('y'))"
     run = run_chapter(
         "# A\n\n"
-        f"```{{python}}\n#| label: tbl-a\n#| tbl-cap: 'Of *\"a\"* ]b[ [@w, p. 1]. More.'\n{show}\n```\n\n"
+        "```{python}\n#| label: tbl-a\n#| tbl-cap: 'Of *\"a\"* ]b[ [@w, p. 1]. More.'\n"
+        f"{show}\n```\n\n"
         "```{python}\n#| label: b\nGiven('not numbered')\n```\n\n"
         "```{python}\n#| label: tbl-c\n#| tbl-cap: C\n#| output: false\nGiven('hidden')\n```\n\n"
         "Inline `{python} Given('z')`.\n"
