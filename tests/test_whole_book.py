@@ -265,7 +265,8 @@ def test_the_front_page_counts_the_verdicts_of_the_audit(site):
 def test_other_tables_give_other_conclusions(site, copy, tmp_path):
     """With the quarters exchanged, what rose has fallen; with the paywalls, the other one wins.
 
-    The last test, since it builds the site anew. Two studies are on small tables, and one has none and falls back.
+    The last test, since it builds the site anew. Two studies are on small tables, and one has none
+    and falls back.
     """
     students = (copy / "data" / "engagement" / "students.csv").read_text(encoding="utf-8")
     head, rest = students.split("\n", 1)
