@@ -7,8 +7,9 @@ import pytest
 
 CHAPTERS = sorted(Path("chapters").glob("*.qmd"))
 METHODS, GLOSSARY = Path("chapters/methods.qmd"), Path("chapters/glossary.qmd")
-ENTRY = re.compile(r"^### (?P<title>.+?) \{#(?P<id>\S+?)(?: \.unnumbered)?\}\n\n(?P<text>.*?)(?=^##|\Z)",
-                   re.M | re.S)
+ENTRY = re.compile(
+    r"^### (?P<title>.+?) \{#(?P<id>\S+?)(?: \.unnumbered)?\}\n\n(?P<text>.*?)(?=^##|\Z)",
+    re.M | re.S)
 METHOD = {m["id"]: m for m in ENTRY.finditer(METHODS.read_text())}
 TERM = {m["id"]: m for m in ENTRY.finditer(GLOSSARY.read_text())}
 

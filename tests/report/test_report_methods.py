@@ -23,8 +23,9 @@ def made(world, quantity, truth, held, runs=100, test=None, decided=None):
         rows += [(world, seed, "test: minutes_rose", None, float(seed < test), None, None)
                  for seed in range(runs)]
     if decided is not None:
-        rows += [(world, seed, f"decision: {name}", None,
-                  float(name == ("act" if seed < decided else "wait_longer")), None, None) for seed in range(runs) for name in ("act", "wait_longer", "never")]
+        taken = ["act" if seed < decided else "wait_longer" for seed in range(runs)]
+        rows += [(world, seed, f"decision: {name}", None, float(name == taken[seed]), None, None)
+                 for seed in range(runs) for name in ("act", "wait_longer", "never")]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -103,8 +104,9 @@ def test_names_of_quantities_are_no_markup():
 
 
 def test_days_of_the_week_are_counted_together():
-    part = pd.concat([made("planted", f"views: {day}", 0.1, held)
-                      for day, held in zip(say.WEEKDAYS, (90, 92, 94, 96, 98, 95, 93), strict=True)])
+    held = (90, 92, 94, 96, 98, 95, 93)
+    part = pd.concat([made("planted", f"views: {day}", 0.1, times)
+                      for day, times in zip(say.WEEKDAYS, held, strict=True)])
     (row,) = cells(say.coverage_table({"customers": part}))
     assert row[1:] == ["weekdays of views, all seven", "–", "–", "94.0%"]
 
