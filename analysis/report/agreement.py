@@ -42,18 +42,15 @@ def power_of_ten(value: float) -> Prose:
     return Prose(f"10^{str(exponent).replace('-', MINUS)}^")
 
 
-def _code(path: object) -> Prose:
-    return Prose(f"`{path}`")
-
-
 def methods_table(frame: pd.DataFrame) -> Prose:
     """Each method against an independent implementation."""
     shown = pd.DataFrame({
-        "Method": frame["method"], "Ours": frame["module"].str.removeprefix("analysis/stats/"),
+        "Method": frame["method"],
+        "Ours": [Path(module).stem for module in frame["module"]],
         "Against": frame["against"], "Values": frame["values"],
         "Apart by less than": frame["deviation"], "Allowed": frame["tolerance"],
     })
-    return table(shown, {"Ours": _code, "Values": number, "Apart by less than": power_of_ten,
+    return table(shown, {"Values": number, "Apart by less than": power_of_ten,
                          "Allowed": lambda value: escape(f"{value:.0%}") if value >= 0.01
                          else power_of_ten(value)})
 
