@@ -132,9 +132,24 @@ def _coverage(runs: Runs) -> pd.DataFrame:
 
 def _off(frame: pd.DataFrame) -> pd.Series:
     """Whether a coverage is further from 95% than chance puts one of so many (Bonferroni)."""
-    single = (~frame["pooled"]).sum()
-    return frame.apply(lambda row: not row["pooled"] and stats.binomtest(
-        round(row["covered"] * row["runs"]), row["runs"], NOMINAL).pvalue < ALPHA / single, axis=1)
+    confidence = 1 - ALPHA / (~frame["pooled"]).sum()
+
+    def beyond(row) -> bool:
+        held = _exact(row["covered"], row["runs"], confidence)
+        return not row["pooled"] and not held.low <= NOMINAL <= held.high
+
+    return frame.apply(beyond, axis=1)
+
+
+def _exact(share: float, runs: int, confidence: float) -> intervals.Interval:
+    """The interval of a share of runs by Clopper and Pearson."""
+    return intervals.proportion(round(share * runs), runs, confidence, method="clopper-pearson")
+
+
+def _by_study(rows: pd.DataFrame, formats: dict) -> Prose:
+    """A table whose rows go study by study, each study named once."""
+    named = rows["Study"].where(rows["Study"] != rows["Study"].shift(), "")
+    return table(rows.assign(Study=named), formats)
 
 
 def size(runs: Runs) -> Prose:
@@ -201,7 +216,7 @@ def coverage_summary(runs: Runs) -> Prose:
             "Lowest": f"{percent(worst['covered'])}, {worst['name']}",
             "Beyond chance": int(part["off"].sum()),
         })
-    return table(pd.DataFrame(rows), {
+    return _by_study(pd.DataFrame(rows), {
         "Runs": number, "Quantities": number, "Mean coverage": percent,
         "Beyond chance": number})
 
@@ -222,7 +237,7 @@ def coverage_table(runs: Runs) -> Prose:
             for row in frame.itertuples()
         ],
     })
-    return table(shown, {name: Prose for name in shown.columns[2:]})
+    return _by_study(shown, {name: Prose for name in shown.columns[2:]})
 
 
 def _value(value: float) -> Prose:
@@ -325,12 +340,11 @@ def rejections_sentence(runs: Runs) -> Prose:
     null = frame[frame["world"] == NULL]
     if null.empty:
         return Prose("")
+    # Of the two ends one is looked at, so that each has half of the error.
+    confidence = 1 - 2 * ALPHA / len(null)
     off = [
-        name for name, p in zip(
-            null["study"].map(STUDIES) + ": " + null["name"],
-            (stats.binomtest(round(r * n), n, ALPHA, alternative="greater").pvalue
-             for r, n in zip(null["rejected"], null["runs"], strict=True)), strict=True)
-        if p < ALPHA / len(null)
+        f"{STUDIES[row.study]}: {row.name}" for row in null.itertuples(index=False)
+        if _exact(row.rejected, row.runs, confidence).low > ALPHA
     ]
     text = (
         f"Where there is nothing to find, {count(len(null), 'test')} at {percent(ALPHA, 0)} "
@@ -356,7 +370,7 @@ def _by_world(frame: pd.DataFrame, head: str, show) -> Prose:
         rows.append({"Study": STUDIES[study], head: name,
                      "Nothing planted": Prose(null[0] if null else number(float("nan"))),
                      "Planted": Prose(planted or number(float("nan")))})
-    return table(pd.DataFrame(rows), {"Nothing planted": Prose, "Planted": Prose})
+    return _by_study(pd.DataFrame(rows), {"Nothing planted": Prose, "Planted": Prose})
 
 
 # --- Decisions ------------------------------------------------------------------------------------

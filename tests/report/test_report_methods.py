@@ -45,8 +45,12 @@ def runs():
 
 
 def cells(table):
-    return [[cell.strip().replace("\u00a0", " ") for cell in line.strip("|").split(" | ")]
-            for line in table.splitlines()[2:]]
+    """The rows of a Markdown table; a name that stands once is that of the rows below, too."""
+    rows = []
+    for line in table.splitlines()[2:]:
+        row = [cell.strip().replace("\u00a0", " ") for cell in line[1:-1].split(" | ")]
+        rows.append([row[0] or rows[-1][0], *row[1:]])
+    return rows
 
 
 def test_coverage_is_counted_by_world(runs):
