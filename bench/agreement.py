@@ -2,7 +2,7 @@
 
 Run as `python bench/agreement.py`; writes, beside this file, `agreement.csv`, a row a method, and
 `published.csv`, a row a published value. The methods appendix shows both, a test makes them again.
-R's results are those stored with the tests (`tests/stats/oracle`, with the scripts that make them);
+R's results are those stored with the tests (`tests/*/oracle`, with the scripts that make them);
 Python's libraries are run here.
 """
 
@@ -19,12 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from lifetimes import BetaGeoFitter
+from lifetimes import BetaGeoFitter, GammaGammaFitter
 from mlxtend.frequent_patterns import apriori, association_rules
 from scipy import stats
 from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.stats.weightstats import ttost_ind
 
+from analysis.churn import offers
+from analysis.experiment import steps
 from analysis.stats import (
     association,
     bayes,
@@ -52,7 +54,7 @@ from analysis.stats import (
 from analysis.stats.moments import Moments
 
 HERE = Path(__file__).parent
-ORACLE = HERE.parent / "tests" / "stats" / "oracle"
+TESTS = HERE.parent / "tests"
 SIDES = ("two-sided", "less", "greater")
 INDEPENDENT = ("skewed", "tied", "small")
 PAIRED = {"pair": ("pair_a", "pair_b"), "before": ("before", "after"),
@@ -68,7 +70,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         method: As the appendix calls it.
-        module: Which of `analysis/stats` computes it.
+        module: Which of `analysis` computes it.
         against: The other program with its version.
         tolerance: How far apart, relatively, the two may be.
         values: Yields what both give.
@@ -92,9 +94,9 @@ def compared(method: str, module: str, against: str, tolerance: float):
     return add
 
 
-def oracle(name: str) -> dict:
+def oracle(name: str, of: str = "stats") -> dict:
     """Stored results of R, with the data that they are about."""
-    return json.loads((ORACLE / f"{name}.json").read_text())
+    return json.loads((TESTS / of / "oracle" / f"{name}.json").read_text())
 
 
 def library(name: str) -> str:
@@ -122,7 +124,7 @@ def cases(table: dict) -> Iterator[dict]:
 
 # --- One sample, two samples ----------------------------------------------------------------------
 
-@compared("Mean, spread, skewness, quantiles", "descriptive", R, 1e-10)
+@compared("Mean, spread, skewness, quantiles", "stats/descriptive", R, 1e-10)
 def describing() -> Values:
     for name, sample in SAMPLES.items():
         d, r = descriptive.describe(sample), REFERENCE["describe"][name]
@@ -132,26 +134,26 @@ def describing() -> Values:
                r["quantiles"])
 
 
-@compared("Gini coefficient", "descriptive", R, 1e-10)
+@compared("Gini coefficient", "stats/descriptive", R, 1e-10)
 def concentration() -> Values:
     for name, sample in SAMPLES.items():
         if min(sample) >= 0:
             yield descriptive.gini(sample), REFERENCE["describe"][name]["gini"]
 
 
-@compared("t interval of a mean", "intervals", R, 1e-10)
+@compared("t interval of a mean", "stats/intervals", R, 1e-10)
 def mean_interval() -> Values:
     for name, limits in REFERENCE["mean_t"].items():
         yield ends(intervals.mean_t(SAMPLES[name])), limits
 
 
-@compared("Interval of a trimmed mean", "intervals", R, 1e-9)
+@compared("Interval of a trimmed mean", "stats/intervals", R, 1e-9)
 def trimmed() -> Values:
     for name, limits in REFERENCE["trimmed"].items():
         yield ends(intervals.trimmed_mean(SAMPLES[name])), limits
 
 
-@compared("Wilson and Clopper-Pearson intervals", "intervals", "statsmodels", 1e-9)
+@compared("Wilson and Clopper-Pearson intervals", "stats/intervals", "statsmodels", 1e-9)
 def shares() -> Values:
     from statsmodels.stats.proportion import proportion_confint
     for n in (7, 48, 1000):
@@ -162,7 +164,7 @@ def shares() -> Values:
                 yield ends(intervals.proportion(k, n, method=ours)), np.round(limits, 15)
 
 
-@compared("BCa bootstrap interval of a mean", "intervals", "scipy", 0.02)
+@compared("BCa bootstrap interval of a mean", "stats/intervals", "scipy", 0.02)
 def bca() -> Values:
     sample = SAMPLES["skewed_a"]
     other = stats.bootstrap((sample,), np.mean, n_resamples=20_000, method="BCa",
@@ -179,7 +181,7 @@ def of_sides(test: Callable, expected: dict, a, b) -> Values:
                                                                 *r["interval"]]
 
 
-@compared("Welch's and Student's t-tests", "two_sample", R, 1e-8)
+@compared("Welch's and Student's t-tests", "stats/two_sample", R, 1e-8)
 def means() -> Values:
     for name in INDEPENDENT:
         for key in ("student", "welch"):
@@ -187,7 +189,7 @@ def means() -> Values:
                                 *both(name))
 
 
-@compared("F and Brown-Forsythe tests of variances", "two_sample", R, 1e-8)
+@compared("F and Brown-Forsythe tests of variances", "stats/two_sample", R, 1e-8)
 def variances() -> Values:
     for name in INDEPENDENT:
         r = REFERENCE["mean_tests"][name]
@@ -196,7 +198,7 @@ def variances() -> Values:
         yield [found.statistic, found.p_value], r["brown_forsythe"]
 
 
-@compared("Mann-Whitney test", "two_sample", R, 1e-8)
+@compared("Mann-Whitney test", "stats/two_sample", R, 1e-8)
 def ranks() -> Values:
     for name in INDEPENDENT:
         for side in SIDES:
@@ -205,7 +207,7 @@ def ranks() -> Values:
             yield [found.statistic, found.p_value], [r["statistic"], r["p"]]
 
 
-@compared("Paired t, sign and Wilcoxon tests", "two_sample", R, 1e-8)
+@compared("Paired t, sign and Wilcoxon tests", "stats/two_sample", R, 1e-8)
 def paired() -> Values:
     for name, parts in PAIRED.items():
         a, b = (SAMPLES[part] for part in parts)
@@ -216,7 +218,7 @@ def paired() -> Values:
             yield two_sample.wilcoxon(a, b, alternative=side).p_value, r["wilcoxon"][side]["p"]
 
 
-@compared("Equivalence (two one-sided tests)", "two_sample", "statsmodels", 1e-8)
+@compared("Equivalence (two one-sided tests)", "stats/two_sample", "statsmodels", 1e-8)
 def alike() -> Values:
     for name in INDEPENDENT:
         a, b = both(name)
@@ -225,14 +227,14 @@ def alike() -> Values:
                    ttost_ind(a, b, -margin, margin, usevar="unequal")[0])
 
 
-@compared("Cohen's d", "effects", R, 1e-9)
+@compared("Cohen's d", "stats/effects", R, 1e-9)
 def standardised() -> Values:
     for name in INDEPENDENT:
         yield (effects.standardised_difference(*both(name))[0].value,
                REFERENCE["mean_tests"][name]["d"])
 
 
-@compared("Welch's analysis of variance", "several_means", R, 1e-7)
+@compared("Welch's analysis of variance", "stats/several_means", R, 1e-7)
 def several() -> Values:
     for r in oracle("several_means").values():
         groups = {name: Moments.of(values) for name, values in r["groups"].items()}
@@ -246,7 +248,7 @@ def several() -> Values:
 
 # --- Counts ---------------------------------------------------------------------------------------
 
-@compared("Two shares: z-test, Newcombe, Katz", "two_proportions", R, 1e-6)
+@compared("Two shares: z-test, Newcombe, Katz", "stats/two_proportions", R, 1e-6)
 def two_shares() -> Values:
     for r in cases(oracle("experiments")["tables"]):
         a, b = (two_proportions.Share(r[x], r[n]) for x, n in (("x", "n"), ("y", "m")))
@@ -257,7 +259,7 @@ def two_shares() -> Values:
             yield ends(ratio), [r["ratio_low"], r["ratio_high"]]
 
 
-@compared("Fisher's exact test", "two_proportions", R, 1e-6)
+@compared("Fisher's exact test", "stats/two_proportions", R, 1e-6)
 def exact() -> Values:
     for r in cases(oracle("experiments")["tables"]):
         a, b = (two_proportions.Share(r[x], r[n]) for x, n in (("x", "n"), ("y", "m")))
@@ -269,7 +271,7 @@ def exact() -> Values:
                                for n in ("odds", "odds_low", "odds_high"))])
 
 
-@compared("Chi-squared test and goodness of fit", "association", R, 1e-8)
+@compared("Chi-squared test and goodness of fit", "stats/association", R, 1e-8)
 def chi_squared() -> Values:
     stored = oracle("regression")
     r = stored["hair"]
@@ -281,7 +283,7 @@ def chi_squared() -> Values:
     yield [found.statistic, found.p_value], [r["statistic"], r["p"]]
 
 
-@compared("Mantel-Haenszel odds ratio", "stratified", R, 1e-8)
+@compared("Mantel-Haenszel odds ratio", "stats/stratified", R, 1e-8)
 def strata() -> Values:
     for case in oracle("stratified")["strata"]:
         found = stratified.mantel_haenszel(*np.array(case["tables"]).T)
@@ -289,7 +291,7 @@ def strata() -> Values:
                [case["mh"], case["mh_low"], case["mh_high"]])
 
 
-@compared("Conditional odds ratio, exact p", "stratified", R, 1e-8)
+@compared("Conditional odds ratio, exact p", "stats/stratified", R, 1e-8)
 def conditional() -> Values:
     stored = oracle("stratified")
     for case in stored["single"]:
@@ -300,7 +302,29 @@ def conditional() -> Values:
         yield math.exp(table.log_p_greater()), case["p_greater"]
 
 
-@compared("Holm and Benjamini-Hochberg", "multiplicity", R, 1e-12)
+@compared("Trend of shares", "experiment/steps", R, 1e-8)
+def trends() -> Values:
+    stored = oracle("steps", "experiment")
+    for name in ("rising", "flat", "falling"):
+        # Two cohorts, each by the number of completed tasks.
+        good, n = (np.reshape(stored[name][of], (2, 4)).sum(axis=0).tolist()
+                   for of in ("converted", "customers"))
+        found = steps.trend(good, n, [0, 1, 2, 3])
+        yield [abs(found.z), found.p_value], stored[name]["trend"]
+
+
+@compared("Cochran-Mantel-Haenszel, Tarone", "churn/offers", R, 1e-8)
+def equal_odds() -> Values:
+    for name, r in oracle("offers", "churn").items():
+        counted = pd.DataFrame({"exposed": r["n1"], "exposed_churned": r["a"],
+                                "others": r["n2"], "others_churned": r["c"]})
+        yield offers.homogeneity(counted)["homogeneity"], r["tarone"]
+        yield offers.common_ratio(counted), [r["ratio"], r["ratio_low"], r["ratio_high"]]
+        if name != "sparse":
+            yield offers.null_odds_test(counted)[0], r["p"]
+
+
+@compared("Holm and Benjamini-Hochberg", "stats/multiplicity", R, 1e-12)
 def many() -> Values:
     p = REFERENCE["p_values"]
     yield multiplicity.holm(p), REFERENCE["holm"]
@@ -328,7 +352,7 @@ def errors(covariance: object) -> np.ndarray:
     return np.sqrt(np.diag(flat.reshape(size, size)))
 
 
-@compared("Logistic regression", "regression", R, 1e-6)
+@compared("Logistic regression", "stats/regression", R, 1e-6)
 def logit() -> Values:
     x, r, frame = customers()
     fit = regression.logit(x, frame["paid"], np.ones(len(frame)))
@@ -339,7 +363,7 @@ def logit() -> Values:
     yield regression.generalised_vif(fit, x)["gvif"], r["logit"]["gvif"]
 
 
-@compared("Average marginal effects", "regression", "statsmodels", 1e-6)
+@compared("Average marginal effects", "stats/regression", "statsmodels", 1e-6)
 def marginal() -> Values:
     from statsmodels.api import Logit
     x, _, frame = customers()
@@ -351,7 +375,8 @@ def marginal() -> Values:
     yield [found["difference"], half / Z], [other.margeff[0], other.margeff_se[0]]
 
 
-@compared("Least squares with HC3 errors", "regression", "R sandwich 3.0-2, lmtest 0.9-40", 1e-7)
+@compared("Least squares with HC3 errors", "stats/regression", "R sandwich 3.0-2, lmtest 0.9-40",
+          1e-7)
 def line() -> Values:
     x, stored, frame = customers()
     fit, r = regression.least_squares(x, regression.Sums.of(frame["revenue"])), stored["line"]
@@ -361,7 +386,7 @@ def line() -> Values:
            [r["r_squared"], r["sigma"], r["bp"], r["bp_p"]])
 
 
-@compared("Quasi-Poisson regression", "regression", "R sandwich 3.0-2", 1e-6)
+@compared("Quasi-Poisson regression", "stats/regression", "R sandwich 3.0-2", 1e-6)
 def log_mean() -> Values:
     x, stored, frame = customers()
     fit, r = regression.log_mean(x, regression.Sums.of(frame["revenue"])), stored["quasi"]
@@ -370,7 +395,7 @@ def log_mean() -> Values:
     yield fit.dispersion, r["dispersion"]
 
 
-@compared("Areas under ROC curves, DeLong", "discrimination", "R pROC 1.18.0", 1e-8)
+@compared("Areas under ROC curves, DeLong", "stats/discrimination", "R pROC 1.18.0", 1e-8)
 def areas() -> Values:
     stored = oracle("discrimination")
     y = np.array(stored["successes"], float)
@@ -387,7 +412,7 @@ def counts(group: str) -> tuple:
     return tuple(oracle("survival")["counts"][group][n] for n in ("time", "events", "censored"))
 
 
-@compared("Kaplan-Meier curve, restricted mean", "survival", "R survival 3.5-3", 1e-8)
+@compared("Kaplan-Meier curve, restricted mean", "stats/survival", "R survival 3.5-3", 1e-8)
 def curves() -> Values:
     for group, r in oracle("survival")["curves"].items():
         found = survival.kaplan_meier(*counts(group))
@@ -400,7 +425,7 @@ def curves() -> Values:
         yield [mean.estimate, (mean.high - mean.estimate) / Z], [r["mean"], r["mean_error"]]
 
 
-@compared("Log-rank test", "survival", "R survival 3.5-3", 1e-8)
+@compared("Log-rank test", "stats/survival", "R survival 3.5-3", 1e-8)
 def log_rank() -> Values:
     for name, groups in (("two", "ab"), ("three", "abc")):
         found = survival.log_rank({group: counts(group) for group in groups})
@@ -420,7 +445,7 @@ def veterans() -> tuple[regression.Design, dict]:
     return regression.design(columns, len(kinds)), r
 
 
-@compared("Cox regression, proportional hazards", "cox", "R survival 3.5-3", 1e-6)
+@compared("Cox regression, proportional hazards", "stats/cox", "R survival 3.5-3", 1e-6)
 def hazards() -> Values:
     x, r = veterans()
     status = np.array(r["status"])
@@ -435,7 +460,7 @@ def hazards() -> Values:
             yield [*check.columns.statistic, check.statistic], other["zph"]
 
 
-@compared("Cox regression", "cox", "statsmodels", 1e-6)
+@compared("Cox regression", "stats/cox", "statsmodels", 1e-6)
 def hazards_again() -> Values:
     x, r = veterans()
     status = np.array(r["status"])
@@ -445,7 +470,7 @@ def hazards_again() -> Values:
     yield fit.coefficients.standard_error, other.bse
 
 
-@compared("Log-linear daily regression, Newey-West", "time_series", "R sandwich 3.0-2", 1e-5)
+@compared("Log-linear daily regression, Newey-West", "stats/time_series", "R sandwich 3.0-2", 1e-5)
 def daily() -> Values:
     r = oracle("time_series")
     t = np.arange(len(r["y"]))
@@ -459,7 +484,7 @@ def daily() -> Values:
            [r["dispersion"], r["ljung_box"]])
 
 
-@compared("STL decomposition", "time_series", R, 1e-5)
+@compared("STL decomposition", "stats/time_series", R, 1e-5)
 def decomposition() -> Values:
     r = oracle("time_series")
     parts = time_series.decompose(np.sqrt(r["y"]), trend_days=29)
@@ -468,7 +493,7 @@ def decomposition() -> Values:
 
 # --- Experiments and causes -----------------------------------------------------------------------
 
-@compared("Power and size of a test", "power", R, 1e-8)
+@compared("Power and size of a test", "stats/power", R, 1e-8)
 def sizes() -> Values:
     grid, sides = oracle("experiments"), {1: "one-sided", 2: "two-sided"}
     for r in cases(grid["shares"]):
@@ -480,7 +505,7 @@ def sizes() -> Values:
                           alternative=sides[r["sides"]]).power, r["chance"]
 
 
-@compared("Group-sequential boundaries", "sequential", "R rpact 3.3.4", 1e-5)
+@compared("Group-sequential boundaries", "stats/sequential", "R rpact 3.3.4", 1e-5)
 def looks() -> Values:
     for r in oracle("sequential")["designs"]:
         design = sequential.boundary(r["information"], r["spending"])
@@ -493,7 +518,7 @@ def looks() -> Values:
                [r["inflation"][0], r["expected_effect"][0], r["expected_none"][0]])
 
 
-@compared("Beta-binomial chance to be better", "bayes", "scipy", 1e-7)
+@compared("Beta-binomial chance to be better", "stats/bayes", "scipy", 1e-7)
 def beliefs() -> Values:
     for a, b in (((3, 9), (5, 6)), ((40, 400), (55, 390)), ((1, 1), (2, 5))):
         one, other = stats.beta(*a), stats.beta(*b)
@@ -501,7 +526,7 @@ def beliefs() -> Values:
         yield bayes.exceeds(bayes.Beta(*a), bayes.Beta(*b)), theirs
 
 
-@compared("Two-stage least squares, Anderson-Rubin", "instrument", "R AER 1.2-10", 1e-7)
+@compared("Two-stage least squares, Anderson-Rubin", "stats/instrument", "R AER 1.2-10", 1e-7)
 def instruments() -> Values:
     for name, r in oracle("instrument").items():
         column = (regression.Column("x", "one", "0", numeric=True), np.array(r.get("x", []), float))
@@ -520,7 +545,7 @@ def cdnow(name: str = "cdnow_customers_summary.csv") -> pd.DataFrame:
     return pd.read_csv(importlib.resources.files("lifetimes") / "datasets" / name)
 
 
-@compared("BG/NBD: parameters, chance to be alive", "purchases", "lifetimes", 1e-3)
+@compared("BG/NBD: parameters, chance to be alive", "stats/purchases", "lifetimes", 1e-3)
 def bg_nbd() -> Values:
     history = tuple(cdnow()[name] for name in ("frequency", "recency", "T"))
     with warnings.catch_warnings():
@@ -532,7 +557,7 @@ def bg_nbd() -> Values:
     yield found.alive(*history), alive
 
 
-@compared("Beta-binomial shrinkage", "shrinkage", "R VGAM 1.1-7", 1e-3)
+@compared("Beta-binomial shrinkage", "stats/shrinkage", "R VGAM 1.1-7", 1e-3)
 def smoothing() -> Values:
     r = oracle("shrinkage")["beta_binomial"]
     found = shrinkage.beta_binomial(r["successes"], r["trials"])
@@ -540,7 +565,31 @@ def smoothing() -> Values:
            [r["mean"], r["rho"], r["log_likelihood"]])
 
 
-@compared("Association rules", "rules", "mlxtend", 1e-9)
+@compared("Gamma-Gamma: parameters, expected values", "stats/spending", "lifetimes", 1e-3)
+def gamma_gamma() -> Values:
+    spent = cdnow("cdnow_customers_summary_with_transactions.csv").query("x > 0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = GammaGammaFitter().fit(spent.x, spent.zbar)
+        values = other.conditional_expected_average_profit(spent.x, spent.zbar)
+    found = spending.gamma_gamma(spent.x, spent.zbar)
+    yield [found.p, found.q, found.gamma], [other.params_[name] for name in ("p", "q", "v")]
+    yield found.expected(spent.x, spent.x * spent.zbar), values
+
+
+@compared("Normal shrinkage, mixed regression", "stats/shrinkage", "R metafor 3.8-1", 1e-4)
+def mixed() -> Values:
+    r = oracle("shrinkage")["mixed"]
+    found = shrinkage.normal(r["y"], np.sqrt(r["v"]))
+    yield ([found.spread, found.mean, found.standard_error, found.q, found.p_value],
+           [r["only"][name] for name in ("spread", "mean", "se", "q", "p")])
+    found = shrinkage.mixed(r["y"], r["v"], np.column_stack([np.ones(15), r["x"]]), r["g"])
+    yield [found.between, found.between_groups], [r["between"], r["between_groups"]]
+    yield found.coefficients, r["coefficients"]
+    yield found.standard_errors, r["standard_errors"]
+
+
+@compared("Association rules", "stats/rules", "mlxtend", 1e-9)
 def baskets() -> Values:
     rng = np.random.default_rng(6)
     frame = pd.DataFrame(rng.random((400, 5)) < [0.5, 0.4, 0.3, 0.3, 0.2], columns=list("abcde"))
@@ -578,7 +627,7 @@ def agreement() -> pd.DataFrame:
         found = [deviation(*pair) for pair in each.values()]
         against = each.against if " " in each.against else library(each.against)
         rows.append({
-            "method": each.method, "module": f"analysis/stats/{each.module}.py",
+            "method": each.method, "module": f"analysis/{each.module}.py",
             "against": against, "values": sum(n for n, _ in found),
             "deviation": max(apart for _, apart in found), "tolerance": each.tolerance,
         })

@@ -46,7 +46,7 @@ def methods_table(frame: pd.DataFrame) -> Prose:
     """Each method against an independent implementation."""
     shown = pd.DataFrame({
         "Method": frame["method"],
-        "Ours": [Path(module).stem for module in frame["module"]],
+        "Ours": frame["module"].str.replace(r"^analysis/(stats/)?|\.py$", "", regex=True),
         "Against": frame["against"], "Values": frame["values"],
         "Apart by less than": frame["deviation"], "Allowed": frame["tolerance"],
     })
