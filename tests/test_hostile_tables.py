@@ -6,11 +6,13 @@ others is a warning where the book has a way to handle it, and an error where to
 
 from dataclasses import dataclass, field
 
+import duckdb
 import pytest
 import small_tables
 
 from analysis import __main__ as cli
 from analysis import sources
+from analysis.contracts import CONTRACTS
 
 NUMBER = "must be a finite number such as 1234.5"
 WHOLE = "must be a whole number"
@@ -313,3 +315,41 @@ def test_without_a_fault_nothing_is_said(study, tmp_path):
     tables, problems = sources.check_study(study, tmp_path)
     assert problems == []
     assert not tables.warnings
+
+
+IDS = {"student_id", "uid", "user_id", "customer_id", "course_id", "order_id"}
+NAMED_EACH = {"title", "name"}  # of courses and of releases
+GROUPED = [
+    (study, table.name, column.name)
+    for study, contract in CONTRACTS.items() for table in contract.tables
+    for column in table.columns
+    if column.type == "text" and not column.allowed and column.name not in IDS | NAMED_EACH
+]
+
+
+@pytest.mark.parametrize(("study", "table", "column"), GROUPED)
+def test_an_id_where_a_group_should_be_is_one_clear_error(study, table, column, tmp_path):
+    """A million values are refused at once, not tested and drawn for ever."""
+    groups = 1_000_000 if column == "device" else 1_500
+    tables = small_tables.good(study)
+    rows = [row for row in tables[table] if row[column] != ""]  # not views without a purchase
+    small_tables.write(tmp_path, study, tables | {table: rows})
+    path = tmp_path / study / f"{table}.csv"
+    duckdb.sql(
+        f"select * replace ('{column} ' || row_number() over () as {column}) "
+        f"from read_csv('{path}', all_varchar = true), range({groups}) t(i) limit {groups}"
+    ).write_parquet(str(path.with_suffix(".parquet")))
+    path.unlink()
+    _, problems = sources.check_study(study, tmp_path)
+    (found,) = [p for p in problems if p.column == column and p.severity == "error"]
+    assert found.rule == f"must have at most 1,000 different values; it has {groups:,}"
+
+
+def test_as_many_groups_as_may_be(tmp_path):
+    """The limit itself is allowed; one more is not."""
+    row = small_tables.good("netflix")["subscribers"][0]
+    for groups, told in ((1000, 0), (1001, 1)):
+        rows = [row | {"customer_id": f"C{i}", "genre": f"G{i % groups}"} for i in range(2002)]
+        small_tables.write(tmp_path, "netflix", {"subscribers": rows})
+        _, problems = sources.check_study("netflix", tmp_path)
+        assert len(problems) == told
