@@ -23,23 +23,19 @@ Student ID,country,paid,minutes_watched_21,minutes_watched_22
 """
 
 
-def columns(study: str) -> Prose:
-    """What each table of a study holds: the contract itself, a table of columns a table."""
-    contract = CONTRACTS[study]
-    parts = [part for each in contract.tables for part in _table(each)]
-    return Prose("\n\n".join(parts))
+def row(study: str, name: str) -> Prose:
+    """What one row of a table is."""
+    contract = _contract(study, name)
+    optional = " The table may be missing." if contract.optional else ""
+    return Prose(f"In `{name}`, one row is {escape(contract.row)}.{optional}")
 
 
-def shapes() -> Table:
-    """The studies, with what one has to bring for each."""
-    return table(pd.DataFrame([
-        {
-            "Study": study,
-            "Tables": ", ".join(each.name for each in contract.tables if not each.optional),
-            "May be missing": ", ".join(each.name for each in contract.tables if each.optional),
-        }
-        for study, contract in CONTRACTS.items()
-    ]))
+def columns(study: str, name: str) -> Table:
+    """What each column of a table holds, as its contract says it."""
+    contract = _contract(study, name)
+    rows = pd.DataFrame([_row(contract, column) for column in contract.columns])
+    aliases = any(column.aliases for column in contract.columns)
+    return table(rows if aliases else rows.drop(columns="Other headers"))
 
 
 def check_example() -> Table:
@@ -59,26 +55,19 @@ def template_example(study: str) -> Prose:
     return Prose(f"{count(len(names), 'file')}: {listing(names)}")
 
 
-def _table(contract: TableContract) -> list[Prose]:
-    head = f"**`{contract.name}`**: one row is {escape(contract.row)}."
-    if contract.optional:
-        head += " The table may be missing."
-    rows = pd.DataFrame([_row(column) for column in contract.columns])
-    if not any(column.aliases for column in contract.columns):
-        rows = rows.drop(columns="Other headers")
-    rules = [f"- `{rule.column}` {escape(rule.text)}." for rule in contract.rules]
-    parts = [Prose(head), table(rows)]
-    return [*parts, Prose("\n".join(rules))] if rules else parts
+def _contract(study: str, name: str) -> TableContract:
+    return next(each for each in CONTRACTS[study].tables if each.name == name)
 
 
-def _row(column: Column) -> dict[str, str]:
+def _row(contract: TableContract, column: Column) -> dict[str, str]:
     kind = "text" if column.type == "text" else TYPES[column.type][1]
     kind = f"{kind}, in {column.unit}" if column.unit else kind
+    values = limits(column) if column.allowed else [kind, *limits(column)]
+    values += [rule.text for rule in contract.rules if rule.column == column.name]
     return {
         "Column": column.name,
         "Meaning": column.description.replace("`", ""),
-        "Values": "; ".join(limits(column) if column.allowed else [kind, *limits(column)]),
+        "Values": "; ".join(values),
         "May be empty": "yes" if column.nullable else "no",
         "Other headers": ", ".join(column.aliases),
     }
-
