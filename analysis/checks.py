@@ -27,6 +27,7 @@ from analysis.contracts import (
     TableContract,
     allowed_text,
     range_text,
+    values_text,
 )
 
 # Character classes are spelled out: \d and its like are escaped differently by backends.
@@ -337,11 +338,14 @@ def find_problems(contract: TableContract, staged: ir.Table, file: str) -> list[
     rules = _row_rules(contract, staged)
     values = _values(contract, staged)
     unique = [c.name for c in contract.columns if c.unique and c.name in values]
+    named = [c for c in contract.columns if c.most_values and c.name in values]
     measures = {"rows": staged.count()}
     for i, (_column, _text, broken) in enumerate(rules):
         measures[f"rule{i}"] = broken.fill_null(False).sum()
     for i, name in enumerate(unique):
         measures[f"unique{i}"] = values[name].count() - values[name].nunique()
+    for i, column in enumerate(named):
+        measures[f"values{i}"] = values[column.name].nunique()
     counts = staged.aggregate(**measures).to_pyarrow().to_pylist()[0]
     if not counts["rows"]:
         return [*problems, Problem(file, "must have at least one row of data")]
@@ -356,6 +360,10 @@ def find_problems(contract: TableContract, staged: ir.Table, file: str) -> list[
             at_fault = staged.filter(values[name].notnull()).mutate(_seen=seen)
             found = Problem(file, "must not repeat", name, count=counts[f"unique{i}"])
             problems.append(_with_first(found, at_fault.filter(_._seen > 0)))
+    for i, column in enumerate(named):
+        if counts[f"values{i}"] > column.most_values:
+            rule = f"must have {values_text(column)}; it has {counts[f'values{i}']:,}"
+            problems.append(Problem(file, rule, column.name))
     return problems
 
 

@@ -52,6 +52,7 @@ class Column:
         allowed: the only values; spelled in any case.
         allowed_as: how an error and the dictionary name `allowed` where a list would be too long.
         aliases: other headers accepted.
+        most_values: how many different values it may hold at most.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Column:
     allowed: tuple[str, ...] = ()
     allowed_as: str = ""
     aliases: tuple[str, ...] = ()
+    most_values: int | None = None
 
 
 @dataclass(frozen=True)
@@ -293,6 +295,9 @@ COUNTRY_2 = {"allowed": COUNTRY_CODES,
 COUNTRY_3 = {"allowed": COUNTRY_CODES_3,
              "allowed_as": "an ISO 3166-1 alpha-3 code, for example USA"}
 CHANNELS = ("ARTICLE", "VIDEO", "CHATBOT", "AGENT", "OTHER")
+# Of a column that names groups. What has more values names none that a decision could be about: it
+# is an id, or a free text, and tests and tables of each value would never end.
+GROUPS = {"most_values": 1000}
 STAGES = ("signed_up", "enrolled_in_course", "completed_course")
 NOT_ORDERED = "kept; the ordered funnel does not count it"
 
@@ -357,7 +362,7 @@ CONTRACTS = {
                 columns=(
                     Column("uid", "text", "Who bought"),
                     Column("date", "timestamp", "When; a day alone will do"),
-                    Column("sku", "text", "What was bought"),
+                    Column("sku", "text", "What was bought", **GROUPS),
                     Column("price", "whole number", "Paid", unit="cents", low=0),
                 ),
             ),
@@ -369,7 +374,7 @@ CONTRACTS = {
                     Column("date", "timestamp", "When; a day alone will do"),
                     Column("purchase", "flag",
                            "1 if the user bought there; the purchase is in `purchases` too"),
-                    Column("sku", "text", "What was bought", nullable=True),
+                    Column("sku", "text", "What was bought", nullable=True, **GROUPS),
                     Column("price", "whole number", "Paid", unit="cents", nullable=True, low=0),
                 ),
                 rules=tuple(
@@ -393,7 +398,8 @@ CONTRACTS = {
                 name="releases",
                 row="one release of the app whose effect is to be measured",
                 columns=(
-                    Column("date", "date", "First day with the release", unique=True),
+                    Column("date", "date", "First day with the release", unique=True,
+                           most_values=50),
                     Column("name", "text", "What the release is called"),
                 ),
                 optional=True,
@@ -436,11 +442,12 @@ CONTRACTS = {
                            unit="percent", low=0, high=100),
                     Column("quiz_score_average", "number", "Mean score in quizzes; missing: none",
                            unit="percent", nullable=True, low=0, high=100),
-                    Column("user_occupation", "text", "Job or field of study", nullable=True),
+                    Column("user_occupation", "text", "Job or field of study", nullable=True,
+                           **GROUPS),
                     Column("user_age_group", "text", "Age group, for example 25-34",
-                           nullable=True),
+                           nullable=True, **GROUPS),
                     Column("referral_channel", "text", "How the user found the platform",
-                           nullable=True),
+                           nullable=True, **GROUPS),
                     Column("user_country", "text", "Country of the user", nullable=True,
                            **COUNTRY_2),
                 ),
@@ -452,12 +459,13 @@ CONTRACTS = {
                     Column("user_id", "text", "Who"),
                     Column("event_timestamp", "timestamp", "When"),
                     Column("event_type", "text",
-                           f"What: {', '.join(f'`{stage}`' for stage in STAGES)}, or another"),
+                           f"What: {', '.join(f'`{stage}`' for stage in STAGES)}, or another",
+                           **GROUPS),
                     Column("course_id", "text", "In which course", nullable=True),
                     Column("user_country", "text", "Country of the user", nullable=True,
                            **COUNTRY_2),
                     Column("referral_source", "text", "How the user found the course",
-                           nullable=True),
+                           nullable=True, **GROUPS),
                 ),
                 rules=(
                     Rule("course_id", "must be there unless the event is signed_up",
@@ -471,7 +479,7 @@ CONTRACTS = {
                 columns=(
                     Column("course_id", "text", "Identifies the course", unique=True),
                     Column("title", "text", "Its title"),
-                    Column("category", "text", "Its category"),
+                    Column("category", "text", "Its category", **GROUPS),
                     Column("price", "number", "List price", unit="currency", low=0),
                 ),
             ),
@@ -484,7 +492,7 @@ CONTRACTS = {
                     Column("course_id", "text", "What"),
                     Column("order_timestamp", "timestamp", "When"),
                     Column("amount", "number", "Paid for the course", unit="currency", low=0),
-                    Column("channel", "text", "Where it was sold", nullable=True),
+                    Column("channel", "text", "Where it was sold", nullable=True, **GROUPS),
                 ),
             ),
         ),
@@ -542,13 +550,15 @@ CONTRACTS = {
                     Column("engagement_rate", "number", "Engagement", unit="points", low=1,
                            high=10, aliases=("Engagement Rate (1-10)",)),
                     Column("device", "text", "Device used most often",
-                           aliases=("Device Used Most Often",)),
-                    Column("genre", "text", "Genre preferred", aliases=("Genre Preference",)),
-                    Column("region", "text", "Region of the world"),
+                           aliases=("Device Used Most Often",), **GROUPS),
+                    Column("genre", "text", "Genre preferred", aliases=("Genre Preference",),
+                           **GROUPS),
+                    Column("region", "text", "Region of the world", **GROUPS),
                     Column("payment_history", "text", "How the subscriber has paid",
                            allowed=("On-Time", "Delayed"),
                            aliases=("Payment History (On-Time/Delayed)",)),
-                    Column("plan", "text", "Subscription plan", aliases=("Subscription Plan",)),
+                    Column("plan", "text", "Subscription plan", aliases=("Subscription Plan",),
+                           **GROUPS),
                     Column("churned", "flag", "1 if the subscriber has left",
                            aliases=("Churn Status (Yes/No)", "Churn Status")),
                     Column("support_queries", "whole number", "Queries to the support", low=0,
@@ -662,7 +672,13 @@ def limits(column: Column) -> list[str]:
     """What the dictionary says of a column's values beyond their type."""
     found = [allowed_text(column)] if column.allowed else []
     found += [range_text(column)] if column.low is not None or column.high is not None else []
-    return found + ["no repeats"] * column.unique
+    found += ["no repeats"] * column.unique
+    return found + ([values_text(column)] if column.most_values else [])
+
+
+def values_text(column: Column) -> str:
+    """How an error and the dictionary name the most values."""
+    return f"at most {column.most_values:,} different values"
 
 
 def data_dictionary() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from render import book as books
 from render import engine, markdown, notebooks, pages
 from render.errors import BookError
 from render.execute import execute_book
+from render.leftovers import tidied
 
 ENGINES = ("auto", "quarto", "embedded")
 
@@ -26,17 +29,26 @@ def main(arguments: list[str] | None = None) -> int:
             return _notebooks(options.root, check=options.check)
         chosen, why = engine.choose(options.engine)
         print(f"renderer: {chosen} ({why})", file=sys.stderr)
-        if chosen == "quarto":
-            engine.run_quarto(books.read(options.root))
-            return 0
-        return _embedded(options.root, pdf=not options.html)
-    except BookError as error:
+        book = books.read(options.root)
+        with tidied(book.output_dir):
+            if chosen == "quarto":
+                engine.run_quarto(book)
+                return 0
+            return _embedded(options.root, pdf=not options.html)
+    except (BookError, OSError) as error:  # OSError: the disk is full, or may not be written to
+        if isinstance(error, shutil.Error):  # a list of (from, to, why)
+            error = error.args[0][0][2]
         print(f"error: {error}", file=sys.stderr)
         print("The book was not built; the last one, if any, is untouched.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
+
+
+def _stop_like_an_interrupt() -> None:
+    """Lets SIGTERM, which ends CI jobs, end kernels and take files away as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,4 +95,5 @@ def _notebooks(root: Path, *, check: bool) -> int:
 
 
 if __name__ == "__main__":
+    _stop_like_an_interrupt()
     sys.exit(main())

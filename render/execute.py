@@ -205,6 +205,9 @@ class _Client(NotebookClient):
         self.create_kernel_manager()
         try:
             await self.async_start_new_kernel()
+        except OSError as error:  # nbclient's cleaning up would fail on what is not there yet
+            raise BookError(f"no Jupyter kernel could be started: {error}") from None
+        try:
             await self.async_start_new_kernel_client()
             yield
         finally:
@@ -339,8 +342,12 @@ def write_file(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all, even if another build writes it too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content)
-    aside.replace(path)
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def _changed(path: Path) -> float:

@@ -45,6 +45,8 @@ def build(
     Raises:
         BookError: a missing reference or citation, an unsupported feature, a Typst error.
     """
+    if book.output_dir.exists() and not book.output_dir.is_dir():
+        raise BookError("is not a folder; move it away", book.output_dir.name)
     stamp = _stamp(book, rendered, pdf)
     if _is_current(book.output_dir, stamp):
         return False

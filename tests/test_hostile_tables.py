@@ -5,12 +5,15 @@ others is a warning where the book has a way to handle it, and an error where to
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import duckdb
 import pytest
 import small_tables
 
 from analysis import __main__ as cli
 from analysis import sources
+from analysis.contracts import CONTRACTS
 
 NUMBER = "must be a finite number such as 1234.5"
 WHOLE = "must be a whole number"
@@ -313,3 +316,48 @@ def test_without_a_fault_nothing_is_said(study, tmp_path):
     tables, problems = sources.check_study(study, tmp_path)
     assert problems == []
     assert not tables.warnings
+
+
+IDS = {"student_id", "uid", "user_id", "customer_id", "course_id", "order_id"}
+NAMED_EACH = {"title", "name"}  # of courses and of releases
+GROUPED = [
+    (study, table.name, column.name)
+    for study, contract in CONTRACTS.items() for table in contract.tables
+    for column in table.columns
+    if column.type == "text" and not column.allowed and column.name not in IDS | NAMED_EACH
+]
+
+
+@pytest.mark.parametrize("study", [CUSTOMERS, MOOC, NETFLIX])
+def test_an_id_where_a_group_should_be_is_one_clear_error(study, tmp_path):
+    """A hundred thousand values are refused at once, not tested and drawn for ever."""
+    groups = 100_000 if study == NETFLIX else 1_500
+    tables, of_table = small_tables.good(study), {}
+    for _, table, column in (entry for entry in GROUPED if entry[0] == study):
+        of_table.setdefault(table, []).append(column)
+        # A view without a purchase has no sku.
+        tables[table] = [row for row in tables[table] if column != "sku" or row["sku"] != ""]
+    small_tables.write(tmp_path, study, tables)
+    for table, columns in of_table.items():
+        path = tmp_path / study / f"{table}.csv"
+        made = ", ".join(f"'{c} ' || row_number() over () as {c}" for c in columns)
+        duckdb.sql(
+            f"select * replace ({made}) "
+            f"from read_csv('{path}', all_varchar = true), range({groups}) limit {groups}"
+        ).write_parquet(str(path.with_suffix(".parquet")))
+        path.unlink()
+    _, problems = sources.check_study(study, tmp_path)
+    rule = f"must have at most 1,000 different values; it has {groups:,}"
+    told = {(Path(p.file).stem, p.column) for p in problems if p.rule == rule}
+    assert told == {(table, column) for table, columns in of_table.items() for column in columns}
+    assert all(p.severity == "error" for p in problems if p.rule == rule)
+
+
+def test_as_many_groups_as_may_be(tmp_path):
+    """The limit itself is allowed; one more is not."""
+    row = small_tables.good("netflix")["subscribers"][0]
+    for groups, told in ((1000, 0), (1001, 1)):
+        rows = [row | {"customer_id": f"C{i}", "genre": f"G{i % groups}"} for i in range(2002)]
+        small_tables.write(tmp_path, "netflix", {"subscribers": rows})
+        _, problems = sources.check_study("netflix", tmp_path)
+        assert len(problems) == told

@@ -77,6 +77,6 @@ def test_coverage_counts_intervals():
     (row,) = recovery.coverage(frame).itertuples()
     assert (row.runs, row.covered, row.mean) == (10, 0.8, 4.5)
     assert row.covered_low == pytest.approx(0.4901625)  # Wilson, 8 of 10
-    said = methods.coverage_sentence(pd.concat([
-        frame.assign(world=world, quantity="views: trend") for world in ("planted", "null")]))
+    said = methods.coverage_sentence({"customers": pd.concat([
+        frame.assign(world=world, quantity="views: trend") for world in ("planted", "null")])})
     assert "Over 2 quantities" in said and "80.0% to 80.0%" in said

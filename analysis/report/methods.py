@@ -1,116 +1,198 @@
-"""The methods appendix: whether intervals and decisions keep their promises."""
+"""The methods appendix: whether intervals, tests and decisions keep their promises.
+
+`Runs` are the stored simulations of the studies, by study (`recovery.runs`). Studies, worlds,
+quantities, tests and decisions are taken as the files name them; for those that are known here a
+reader's name is shown, for the others one made of the file's.
+"""
 
 from __future__ import annotations
+
+import sys
 
 import pandas as pd
 import plotnine as p9
 from scipy import stats
 
-from analysis.recovery import coverage, decisions
+from analysis import recovery
 from analysis.report import figures
 from analysis.report.tables import table
-from analysis.report.text import Prose, count, interval, listing, number, percent
+from analysis.report.text import (
+    Prose,
+    count,
+    escape,
+    interval,
+    listing,
+    number,
+    percent,
+)
 from analysis.stats import intervals
 
-NOMINAL = 0.95
-# Quantities of the app's study: how the stored runs name them, how a reader would.
-MEASURES = {"views": "views", "purchases": "purchases", "revenue": "revenue"}
-TERMS = {
-    "trend": "trend of {}, a year (log)", "amplitude": "yearly wave of {} (log)",
-    "peak": "peak of {}, day of the year", "release": "release, on {} (log)",
-    "test": "new paywall, on daily {} (log)",
+Runs = dict[str, pd.DataFrame]
+
+NOMINAL, ALPHA = 0.95, 0.05
+NULL = "null"  # the world in which nothing is planted
+TEST = "test: "
+STUDIES = {
+    "engagement": "Engagement", "customers": "Customer analytics", "mooc": "MOOC",
+    "netflix": "Netflix", "trialers": "Trialers",
 }
-TEST = {
+WORLDS = {
+    "planted": "as planted", NULL: "nothing planted", "works": "widget works",
+    "engages": "widget engages only", "harms": "widget harms",
+}
+MEASURES = ("views", "purchases", "revenue")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+NAMES = {
     "test: converted.difference": "bought at a paywall, difference",
     "test: converted.ratio": "bought at a paywall, ratio",
-    "test: converted.difference.adjusted": "the same difference, adjusted",
+    "test: converted.difference.adjusted": "bought at a paywall, difference, adjusted",
     "test: bought.difference": "bought anywhere, difference",
     "test: bought.ratio": "bought anywhere, ratio",
     "test: revenue.difference": "revenue a user, difference in cents",
-    "test: revenue.difference.bootstrap": "the same, bootstrap",
+    "test: revenue.difference.bootstrap": "revenue a user, difference, bootstrap",
     "test: revenue.ratio": "revenue a user, ratio",
     "test: paywall_purchases_per_view.ratio": "purchases per view, ratio",
     "belief: lift": "lift, Bayesian interval",
+} | {
+    f"{measure}: {term}": name.format(measure) for measure in MEASURES for term, name in {
+        "trend": "trend of {}, a year (log)", "amplitude": "yearly wave of {} (log)",
+        "peak": "peak of {}, day of the year", "test": "new paywall, on daily {} (log)",
+    }.items()
 }
 DECISIONS = {
-    "ship": "give the new paywall to everybody", "longer": "run the test longer",
-    "keep": "keep the old paywall", "distrust": "mend the assignment",
-    "unknown": "nothing to decide",
+    "customers": {
+        "ship": "give the new paywall to everybody", "longer": "run the test longer",
+        "keep": "keep the old paywall", "distrust": "mend the assignment",
+        "unknown": "nothing to decide",
+    },
 }
 
 
-def _name(quantity: str) -> str | None:
-    """A quantity's name; None for the weekdays, which are shown together."""
-    if quantity in TEST:
-        return TEST[quantity]
-    measure, term = quantity.split(": ")
-    form = TERMS.get(term.split()[0])
-    return form and form.format(MEASURES[measure])
+def stored() -> Runs:
+    """The stored runs of the studies that have some."""
+    found = {}
+    for study in STUDIES:
+        path = recovery.RUNS / f"{study}.csv"
+        # A file that is not there yet is one that the chapter depends on.
+        sys.audit("analysis.read", str(path))
+        if path.is_file():
+            found[study] = recovery.runs(study)
+    return found
 
 
-def _shown(runs: pd.DataFrame, world: str) -> pd.DataFrame:
-    """Coverage of a world, with readers' names; the weekdays' terms pooled by measure."""
-    frame = coverage(runs)
-    frame = frame[frame["world"] == world]
-    names = frame["quantity"].map(_name)
-    single = frame[names.notna()].assign(name=names.dropna())
-    rest = frame[names.isna()]
-    measure = rest["quantity"].str.split(": ").str[0]
-    pooled = [
-        {"name": f"weekdays of {MEASURES[name]}, all seven", "runs": int(part["runs"].sum()),
-         "covered": float((part["covered"] * part["runs"]).sum() / part["runs"].sum())}
-        for name, part in rest.groupby(measure, sort=False)
-    ]
-    return pd.concat([single, pd.DataFrame(pooled)], ignore_index=True)
+def _name(quantity: str) -> str:
+    """A quantity, test or decision for a reader, plain; the days of the week share one name."""
+    if quantity in NAMES:
+        return NAMES[quantity]
+    head, _, tail = quantity.rpartition(": ")
+    if head in MEASURES and tail in WEEKDAYS:
+        return f"weekdays of {head}, all seven"
+    if head in MEASURES and tail.startswith("release "):
+        return f"release, on {head} (log)"
+    return " ".join(quantity.removeprefix(TEST).replace("_", " ").replace(".", ", ").split())
 
 
-def size(runs: pd.DataFrame) -> Prose:
-    """How many populations were simulated."""
-    seeds = runs.groupby("world")["seed"].nunique()
-    return count(int(seeds.min()), "time")
+def _world(world: str) -> str:
+    return WORLDS.get(world, world.replace("_", " "))
 
 
-def coverage_table(runs: pd.DataFrame, world: str = "planted") -> Prose:
-    """What was planted, what was found, and how often the interval held it."""
-    frame = _shown(runs, world)
-    shown = pd.DataFrame({
-        "Quantity": frame["name"],
-        "Planted": [_value(v) for v in frame["truth"]],
-        "Mean found": [_value(v) for v in frame["mean"]],
-        "Intervals that hold it": [
-            percent(row.covered) if pd.isna(row.covered_low) else
-            f"{percent(row.covered)} ({interval(100 * row.covered_low, 100 * row.covered_high, 0)})"
-            for row in frame.itertuples()
-        ],
-    })
-    return table(shown, {name: Prose for name in shown.columns[1:]})
+def _first(part: pd.DataFrame) -> str:
+    """The world that a study's table shows: the first in which something is planted."""
+    worlds = list(dict.fromkeys(part["world"]))
+    return next((world for world in worlds if world != NULL), worlds[0])
 
 
-def _value(value: float) -> Prose:
-    digits = 1 if abs(value) >= 10 else 3
-    return number(value, digits)
+def _estimates(part: pd.DataFrame) -> pd.DataFrame:
+    """The rows with an interval and a truth to hold."""
+    return part.dropna(subset=["truth", "low", "high"])
 
 
-def coverage_figure(runs: pd.DataFrame) -> p9.ggplot:
-    """Coverage of every quantity in both worlds, against what chance allows around 95%."""
-    worlds = {"planted": "effects planted", "null": "no effects"}
-    frame = pd.concat([_shown(runs, world).assign(world=name) for world, name in worlds.items()])
-    frame = frame.dropna(subset=["covered_low"])
-    order = list(dict.fromkeys(frame["name"]))[::-1]
-    frame["name"] = pd.Categorical(frame["name"], order)
-    frame["world"] = pd.Categorical(frame["world"], list(worlds.values()))
-    low, high = _chance(int(frame["runs"].iloc[0]))
+def _coverage(runs: Runs) -> pd.DataFrame:
+    """How often intervals hold the truth: a row a study, world and quantity by reader's name.
+
+    Quantities that share a name are counted together (`pooled`); those have no interval, since
+    the ones of a run depend on one another.
+    """
+    rows = []
+    for study, part in runs.items():
+        frame = recovery.coverage(_estimates(part))
+        frame["name"] = frame["quantity"].map(_name)
+        for (world, name), same in frame.groupby(["world", "name"], sort=False):
+            one = same.iloc[0]
+            pooled = len(same) > 1
+            held = (same["covered"] * same["runs"]).round().sum()
+            rows.append({
+                "study": study, "world": world, "name": name, "pooled": pooled,
+                "runs": int(one["runs"]), "covered": float(held / same["runs"].sum()),
+                "truth": None if pooled else one["truth"], "mean": None if pooled else one["mean"],
+                "low": one["covered_low"], "high": one["covered_high"],
+            })
+    return pd.DataFrame(rows).astype({"truth": float, "mean": float})
+
+
+def _off(frame: pd.DataFrame) -> pd.Series:
+    """Whether a coverage is further from 95% than chance puts one of so many (Bonferroni)."""
+    confidence = 1 - ALPHA / (~frame["pooled"]).sum()
+
+    def beyond(row) -> bool:
+        held = _exact(row["covered"], row["runs"], confidence)
+        return not row["pooled"] and not held.low <= NOMINAL <= held.high
+
+    return frame.apply(beyond, axis=1)
+
+
+def _exact(share: float, runs: int, confidence: float) -> intervals.Interval:
+    """The interval of a share of runs by Clopper and Pearson."""
+    return intervals.proportion(round(share * runs), runs, confidence, method="clopper-pearson")
+
+
+def _by_study(rows: pd.DataFrame, formats: dict) -> Prose:
+    """A table whose rows go study by study, each study named once."""
+    named = rows["Study"].where(rows["Study"] != rows["Study"].shift(), "")
+    return table(rows.assign(Study=named), formats)
+
+
+def size(runs: Runs) -> Prose:
+    """How many populations were simulated, by study."""
+    parts = []
+    for study, part in runs.items():
+        times = part.groupby("world")["seed"].nunique()
+        least, most = int(times.min()), int(times.max())
+        often = number(most) if least == most else interval(least, most, 0)
+        worlds = count(len(times), "world")
+        parts.append(f"{STUDIES[study]} {often} times in {'each of ' * (len(times) > 1)}{worlds}")
+    return listing(parts)
+
+
+def coverage_figure(runs: Runs) -> p9.ggplot:
+    """Coverage of every quantity, a row a world of a study, against what chance allows."""
+    frame = _coverage(runs)
+    frame = frame[~frame["pooled"]]
+    frame["row"] = [f"{STUDIES[row.study]}: {_world(row.world)}" for row in frame.itertuples()]
+    order = list(dict.fromkeys(frame["row"]))[::-1]
+    frame["row"] = pd.Categorical(frame["row"], order)
+    frame["kind"] = (frame["world"] == NULL).map({True: "nothing planted", False: "planted"})
+    # Equal runs make equal shares: each stands beside the last, not on it.
+    places = frame.groupby(["row", "covered"], observed=True).cumcount()
+    many = frame.groupby(["row", "covered"], observed=True)["name"].transform("size")
+    frame["at"] = frame["row"].cat.codes + 1 + 0.12 * (places - (many - 1) / 2).clip(-3.5, 3.5)
+    bands = pd.DataFrame([
+        {"at": order.index(row) + 1, "low": low, "high": high}
+        for row, part in frame.groupby("row", observed=True)
+        for low, high in [_chance(int(part["runs"].iloc[0]))]
+    ])
     return (
-        figures.Plot(frame, p9.aes("covered", "name", color="world", shape="world"))
-        + p9.annotate("rect", xmin=low, xmax=high, ymin=-float("inf"), ymax=float("inf"),
-                      fill="#dfe4e9", alpha=0.6)
+        figures.Plot(frame)
+        + p9.geom_rect(bands, p9.aes(xmin="low", xmax="high", ymin="at - 0.44", ymax="at + 0.44"),
+                       fill="#dfe4e9", alpha=0.6)
         + p9.geom_vline(xintercept=NOMINAL, color=figures.GREY, linetype="dotted")
-        + p9.geom_point(size=2.2, alpha=0.9)
+        + p9.geom_point(p9.aes("covered", "at", color="kind", shape="kind"), size=1.9, alpha=0.85)
         + p9.scale_x_continuous(labels=figures.percents)
-        + figures.colours(worlds.values())
+        + p9.scale_y_continuous(breaks=list(range(1, len(order) + 1)), labels=order)
+        + figures.colours(["planted", "nothing planted"])
         + p9.labs(x="Intervals that hold the truth", y="")
-        + figures.theme(height=1.1 + 0.175 * len(order))
-        + p9.theme(axis_text_y=p9.element_text(size=8))
+        + figures.theme(height=1.2 + 0.42 * len(order))
+        + p9.theme(panel_grid_major_y=p9.element_blank())
     )
 
 
@@ -120,55 +202,208 @@ def _chance(n: int) -> tuple[float, float]:
     return low / n, high / n
 
 
-def coverage_sentence(runs: pd.DataFrame) -> Prose:
+def coverage_summary(runs: Runs) -> Prose:
+    """A row a world of a study: how many quantities, how their intervals do, the worst of them."""
+    frame = _coverage(runs)
+    frame["off"] = _off(frame)
+    rows = []
+    for (study, world), part in frame.groupby(["study", "world"], sort=False):
+        worst = part.loc[part["covered"].idxmin()]
+        rows.append({
+            "Study": STUDIES[study], "World": _world(world), "Runs": int(part["runs"].max()),
+            "Quantities": len(part),
+            "Mean coverage": float(part["covered"].mean()),
+            "Lowest": f"{percent(worst['covered'])}, {worst['name']}",
+            "Beyond chance": int(part["off"].sum()),
+        })
+    return _by_study(pd.DataFrame(rows), {
+        "Runs": number, "Quantities": number, "Mean coverage": percent,
+        "Beyond chance": number})
+
+
+def coverage_table(runs: Runs) -> Prose:
+    """What was planted, what was found, and how often the interval held it."""
+    frame = _coverage(runs)
+    first = {study: _first(part) for study, part in runs.items()}
+    frame = frame[frame["world"] == frame["study"].map(first)]
+    shown = pd.DataFrame({
+        "Study": frame["study"].map(STUDIES),
+        "Quantity": frame["name"],
+        "Planted": frame["truth"].map(_value),
+        "Mean found": frame["mean"].map(_value),
+        "Intervals that hold it": [
+            percent(row.covered) if row.pooled else
+            f"{percent(row.covered)} ({interval(100 * row.low, 100 * row.high, 0)})"
+            for row in frame.itertuples()
+        ],
+    })
+    return _by_study(shown, {name: Prose for name in shown.columns[2:]})
+
+
+def _value(value: float) -> Prose:
+    return number(value, 1 if abs(value) >= 10 else 3)
+
+
+def coverage_sentence(runs: Runs) -> Prose:
     """Whether the intervals keep their promise, and which do not."""
-    frame = pd.concat([_shown(runs, world).assign(world=world) for world in ("planted", "null")])
-    single = frame.dropna(subset=["covered_low"])
-    # As many intervals are looked at, each is held to a correspondingly wider range.
-    z = 1 - 0.05 / len(single)
-    off = [
-        row for row in single.itertuples()
-        if not _within(round(row.covered * row.runs), row.runs, z)
-    ]
-    least, most = single["covered"].min(), single["covered"].max()
+    frame = _coverage(runs)
+    off = frame[_off(frame)]
+    single = frame[~frame["pooled"]]
     text = (
-        f"Over {number(len(single))} quantities in both worlds the intervals hold the truth in "
-        f"{percent(least)} to {percent(most)} of the runs, {percent(single['covered'].mean())} on "
+        f"Over {count(len(single), 'quantity', 'quantities')}, each counted in every world, the "
+        f"intervals hold the truth in {percent(single['covered'].min())} to "
+        f"{percent(single['covered'].max())} of the runs, {percent(single['covered'].mean())} on "
         f"average"
     )
-    if not off:
+    if off.empty:
         return Prose(
             f"{text}; allowing for the number of them, none is further from "
-            f"{percent(NOMINAL, 0)} than chance would put it."
-        )
-    names = listing(dict.fromkeys(f"{row.name} ({percent(row.covered)})" for row in off))
+            f"{percent(NOMINAL, 0)} than chance would put it.")
+    names = listing(
+        f"{escape(quantity)} ({STUDIES[study]}, {escape(_world(world))}: {percent(covered)})"
+        for study, world, quantity, covered in
+        zip(off["study"], off["world"], off["name"], off["covered"], strict=True)
+    )
     return Prose(
         f"{text}. Further from {percent(NOMINAL, 0)} than chance would put them, their number "
-        f"allowed for, {'is' if len(off) == 1 else 'are'} {names}."
+        f"allowed for, {'is' if len(off) == 1 else 'are'} {names}.")
+
+
+# --- Tests ----------------------------------------------------------------------------------------
+
+def _rejections(runs: Runs) -> pd.DataFrame:
+    """How often each test rejects at 5%: a row a study, world and test.
+
+    A test is one that the study makes and the runs store ("test: ", 1 where it rejected). Of a
+    study whose runs store none, intervals are read as tests: those of differences and ratios of
+    which the null world has none (0 or 1), which they leave out or not.
+    """
+    rows = []
+    for study, part in runs.items():
+        made = part[part["quantity"].str.startswith(TEST) & part["truth"].isna()]
+        made = made.dropna(subset=["estimate"]).assign(rejected=lambda f: f["estimate"] == 1)
+        tests = made if len(made) else _as_tests(_estimates(part))
+        for (world, quantity), same in tests.groupby(["world", "quantity"], sort=False):
+            share = intervals.proportion(int(same["rejected"].sum()), len(same))
+            rows.append({
+                "study": study, "world": world, "name": _name(quantity),
+                "runs": len(same), "rejected": share.estimate, "low": share.low,
+                "high": share.high,
+            })
+    return pd.DataFrame(
+        rows, columns=["study", "world", "name", "runs", "rejected", "low", "high"])
+
+
+def _as_tests(held: pd.DataFrame) -> pd.DataFrame:
+    """Intervals of effects that some world has, and the null world not, with `rejected`."""
+    null = held[held["world"] == NULL].groupby("quantity")["truth"].agg(["min", "max"])
+    none = null.loc[(null["min"] == null["max"]) & null["min"].isin([0.0, 1.0]), "min"]
+    truth = held.groupby("quantity")["truth"].agg(["min", "max"])
+    effects = none.index.intersection(truth.index[truth["min"] < truth["max"]])
+    read = held[held["quantity"].isin(effects)]
+    value = read["quantity"].map(none)
+    return read.assign(rejected=(value < read["low"]) | (value > read["high"]))
+
+
+def rejections_figure(runs: Runs) -> p9.ggplot:
+    """How often each test rejects, in the null world and where something is planted."""
+    frame = _rejections(runs)
+    frame["row"] = [figures.short(name, 48) for name in frame["name"]]
+    frame["row"] = pd.Categorical(frame["row"], list(dict.fromkeys(frame["row"]))[::-1])
+    frame["study"] = pd.Categorical(frame["study"].map(STUDIES), list(STUDIES.values()))
+    frame["study"] = frame["study"].cat.remove_unused_categories()
+    frame["kind"] = (frame["world"] == NULL).map({True: "nothing planted", False: "planted"})
+    tests = frame.groupby("study", observed=True)["row"].nunique()
+    return (
+        figures.Plot(frame, p9.aes("rejected", "row", color="kind", shape="kind"))
+        + p9.geom_vline(xintercept=ALPHA, color=figures.GREY, linetype="dotted")
+        + p9.geom_segment(p9.aes(x="low", xend="high", yend="row"), size=0.6, alpha=0.6)
+        + p9.geom_point(size=1.9, alpha=0.9)
+        + p9.facet_grid(rows="study", scales="free_y", space={"x": [1], "y": tests.tolist()})
+        + p9.scale_x_continuous(labels=figures.percents, limits=(0, 1))
+        + figures.colours(["planted", "nothing planted"])
+        + p9.labs(x="Runs in which the test rejects at 5%", y="")
+        + figures.theme(height=1.2 + 0.2 * int(tests.sum()) + 0.2 * len(tests))
+        + p9.theme(axis_text_y=p9.element_text(size=8), strip_text=p9.element_text(size=8.5))
     )
 
 
-def _within(held: int, n: int, confidence: float) -> bool:
-    share = intervals.proportion(held, n, confidence, method="clopper-pearson")
-    return share.low <= NOMINAL <= share.high
+def rejections_table(runs: Runs) -> Prose:
+    """Type-I error and power of each test."""
+    return _by_world(_rejections(runs), "Test", lambda row: (
+        f"{percent(row.rejected)} ({interval(100 * row.low, 100 * row.high, 0)})"))
 
 
-def decisions_table(runs: pd.DataFrame) -> Prose:
-    """How often the rule decides what, with and without an effect."""
-    shares = decisions(runs)
-    shares = shares[(shares > 0).any(axis=1)]
-    frame = pd.DataFrame({
-        "Decision": [DECISIONS[name] for name in shares.index],
-        "Effect as planted": shares["planted"],
-        "No effect": shares["null"],
-    })
-    return table(frame, {"Effect as planted": percent, "No effect": percent})
+def rejections_sentence(runs: Runs) -> Prose:
+    """How the type-I errors stand to 5%."""
+    frame = _rejections(runs)
+    null = frame[frame["world"] == NULL]
+    if null.empty:
+        return Prose("")
+    # Of the two ends one is looked at, so that each has half of the error.
+    confidence = 1 - 2 * ALPHA / len(null)
+    off = [
+        f"{STUDIES[row.study]}: {row.name}" for row in null.itertuples(index=False)
+        if _exact(row.rejected, row.runs, confidence).low > ALPHA
+    ]
+    text = (
+        f"Where there is nothing to find, {count(len(null), 'test')} at {percent(ALPHA, 0)} "
+        f"{'rejects' if len(null) == 1 else 'reject'} in {percent(null['rejected'].min())} to "
+        f"{percent(null['rejected'].max())} of the runs, {percent(null['rejected'].mean())} on "
+        f"average"
+    )
+    more = "more often than the level and chance allow, the number of tests allowed for"
+    if not off:
+        return Prose(f"{text}; none does {more}.")
+    return Prose(f"{text}; {more}: {listing(map(escape, off))}.")
 
 
-def decisions_sentence(runs: pd.DataFrame) -> Prose:
-    """What the rule's errors are."""
-    shares = decisions(runs)
-    wrong, right = shares.loc["ship", "null"], shares.loc["ship", "planted"]
+def _by_world(frame: pd.DataFrame, head: str, show) -> Prose:
+    """A row a study and name; the null world in one column, every other in the next."""
+    rows = []
+    for (study, name), part in frame.groupby(["study", "name"], sort=False):
+        null = [show(row) for row in part.itertuples() if row.world == NULL]
+        others = [row for row in part.itertuples() if row.world != NULL]
+        planted = ", ".join(
+            f"{escape(_world(row.world))} {show(row)}" if len(others) > 1 else show(row)
+            for row in others)
+        rows.append({"Study": STUDIES[study], head: name,
+                     "Nothing planted": Prose(null[0] if null else number(float("nan"))),
+                     "Planted": Prose(planted or number(float("nan")))})
+    return _by_study(pd.DataFrame(rows), {"Nothing planted": Prose, "Planted": Prose})
+
+
+# --- Decisions ------------------------------------------------------------------------------------
+
+def _decisions(runs: Runs) -> pd.DataFrame:
+    """How often each decision is taken: a row a study, world and decision taken at all."""
+    rows = []
+    for study, part in runs.items():
+        if not part["quantity"].str.startswith(recovery.DECISION).any():
+            continue
+        shares = recovery.decisions(part)
+        shares = shares[(shares > 0).any(axis=1)]
+        names = DECISIONS.get(study, {})
+        rows += [
+            {"study": study, "world": world, "share": share,
+             "name": names.get(decision, _name(decision))}
+            for decision, taken in shares.iterrows() for world, share in taken.items()
+            if pd.notna(share)
+        ]
+    return pd.DataFrame(rows, columns=["study", "world", "share", "name"])
+
+
+def decisions_table(runs: Runs) -> Prose:
+    """How often a study's rule decides what, with and without an effect."""
+    return _by_world(_decisions(runs), "Decision", lambda row: percent(row.share))
+
+
+def decisions_sentence(runs: Runs) -> Prose:
+    """What the errors of the app's rule are."""
+    if "customers" not in runs:
+        return Prose("")
+    shares = recovery.decisions(runs["customers"])
+    wrong, right = shares.loc["ship", NULL], shares.loc["ship", "planted"]
     return Prose(
         f"Where the new paywall does nothing, {percent(wrong)} of such tests would have given it to "
         f"everybody; where it works as planted, {percent(right, 0)} do. The rest is not lost but "
