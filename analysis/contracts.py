@@ -668,6 +668,14 @@ def range_text(column: Column) -> str:
     return f"{column.low:g} or more" if column.high is None else f"{column.high:g} or less"
 
 
+def limits(column: Column) -> list[str]:
+    """What the dictionary says of a column's values beyond their type."""
+    found = [allowed_text(column)] if column.allowed else []
+    found += [range_text(column)] if column.low is not None or column.high is not None else []
+    found += ["no repeats"] * column.unique
+    return found + ([values_text(column)] if column.most_values else [])
+
+
 def values_text(column: Column) -> str:
     """How an error and the dictionary name the most values."""
     return f"at most {column.most_values:,} different values"
@@ -693,16 +701,12 @@ def data_dictionary() -> str:
 
 
 def _entry(column: Column) -> dict[str, str]:
-    limits = [allowed_text(column)] if column.allowed else []
-    limits += [range_text(column)] if column.low is not None or column.high is not None else []
-    limits += ["no repeats"] if column.unique else []
-    limits += [values_text(column)] if column.most_values else []
     return {
         "column": f"`{column.name}`",
         "type": column.type,
         "unit": column.unit,
         "may be missing": "yes" if column.nullable else "no",
-        "rule": "; ".join(limits),
+        "rule": "; ".join(limits(column)),
         "meaning": column.description,
         "other headers": ", ".join(f"`{alias}`" for alias in column.aliases),
     }
