@@ -1,0 +1,91 @@
+"""Looks at a built website in a browser: axe-core's rules, errors, loads and widths."""
+
+from __future__ import annotations
+
+import importlib.resources
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SERIOUS = ("serious", "critical")
+LOCAL = ("", "localhost", "127.0.0.1")
+WIDE, PHONE = 1280, 390
+TOO_WIDE = """() => {
+  const width = document.documentElement.clientWidth;
+  return document.documentElement.scrollWidth > width ? document.documentElement.scrollWidth : 0;
+}"""
+# Only contrast can differ between the schemes; axe need not read the styles of its own accord.
+RULES = """async scheme => {
+  const only = scheme === 'light' ? {} : { runOnly: ['color-contrast'] };
+  const found = await axe.run({ resultTypes: ['violations'], preload: false, ...only });
+  return found.violations.flatMap(v => v.nodes.map(n => [v.impact, v.id, n.target.join(' ')]));
+}"""
+
+
+def axe() -> str:
+    """The text of axe-core."""
+    return (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
+@contextmanager
+def chromium() -> Iterator:
+    """A browser without a screen."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+def problems(site: Path, browser, *, schemes=("light", "dark")) -> list[str]:
+    """What is wrong with the pages of a site, a line each; each page is opened once a scheme.
+
+    The rules are checked on the wide page, and the width on the phone's.
+    """
+    found: list[str] = []
+    rules = axe()
+    for scheme in schemes:
+        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
+        for file in sorted(site.rglob("*.html")):
+            name = f"{file.relative_to(site)} ({scheme})"
+            page = context.new_page()
+            _listen(page, name, found)
+            page.set_viewport_size({"width": WIDE, "height": 900})
+            page.goto(file.as_uri())
+            page.evaluate(rules)
+            found += [
+                f"{name}: {impact}: {rule}: {where}"
+                for impact, rule, where in page.evaluate(RULES, scheme)
+                if impact in SERIOUS
+            ]
+            for width in (WIDE, PHONE):
+                page.set_viewport_size({"width": width, "height": 844})
+                if wide := page.evaluate(TOO_WIDE):
+                    found.append(f"{name}: {wide} px wide at {width} px")
+            page.close()
+        context.close()
+    return found
+
+
+def _listen(page, name: str, found: list[str]) -> None:
+    def asked(request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme != "data" and (parts.hostname or "") not in LOCAL:
+            found.append(f"{name}: asks {request.url}")
+
+    page.on("request", asked)
+    page.on("requestfailed", lambda request: found.append(f"{name}: no answer: {request.url}"))
+    page.on(
+        "response",
+        lambda r: found.append(f"{name}: {r.status}: {r.url}") if r.status >= 400 else None,
+    )
+    page.on("pageerror", lambda error: found.append(f"{name}: {error}"))
+    page.on(
+        "console", lambda m: found.append(f"{name}: {m.text}") if m.type == "error" else None
+    )
