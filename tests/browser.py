@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.resources
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SERIOUS = ("serious", "critical")
-LOCAL = ("", "localhost", "127.0.0.1")
+HOST = "127.0.0.1"
 WIDE, PHONE = 1280, 390
 TOO_WIDE = """() => {
   const width = document.documentElement.clientWidth;
@@ -43,40 +46,56 @@ def chromium() -> Iterator:
         browser.close()
 
 
-def problems(site: Path, browser, *, schemes=("light", "dark")) -> list[str]:
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_) -> None:
+        pass
+
+
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """The address of the site on a server of its own."""
+    with ThreadingHTTPServer((HOST, 0), partial(_Quiet, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{HOST}:{server.server_port}"
+        server.shutdown()
+
+
+def problems(site: Path, browser) -> list[str]:
     """What is wrong with the pages of a site, a line each; each page is opened once a scheme.
 
     The rules are checked on the wide page, and the width on the phone's.
     """
     found: list[str] = []
-    rules = axe()
-    for scheme in schemes:
-        context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
-        for file in sorted(site.rglob("*.html")):
-            name = f"{file.relative_to(site)} ({scheme})"
-            page = context.new_page()
-            _listen(page, name, found)
-            page.set_viewport_size({"width": WIDE, "height": 900})
-            page.goto(file.as_uri())
-            page.evaluate(rules)
-            found += [
-                f"{name}: {impact}: {rule}: {where}"
-                for impact, rule, where in page.evaluate(RULES, scheme)
-                if impact in SERIOUS
-            ]
-            for width in (WIDE, PHONE):
-                page.set_viewport_size({"width": width, "height": 844})
-                if wide := page.evaluate(TOO_WIDE):
-                    found.append(f"{name}: {wide} px wide at {width} px")
-            page.close()
-        context.close()
+    files = sorted(file.relative_to(site).as_posix() for file in site.rglob("*.html"))
+    with served(site) as address:
+        for scheme in ("light", "dark"):
+            context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
+            for file in files:
+                page = context.new_page()
+                _listen(page, f"{file} ({scheme})", found)
+                page.set_viewport_size({"width": WIDE, "height": 900})
+                page.goto(f"{address}/{file}")
+                found += [f"{file} ({scheme}): {wrong}" for wrong in _wrong(page, scheme)]
+                page.close()
+            context.close()
     return found
+
+
+def _wrong(page, scheme: str) -> Iterator[str]:
+    page.evaluate(axe())
+    for impact, rule, where in page.evaluate(RULES, scheme):
+        if impact in SERIOUS:
+            yield f"{impact}: {rule}: {where}"
+    for width in (WIDE, PHONE):
+        page.set_viewport_size({"width": width, "height": 844})
+        if wide := page.evaluate(TOO_WIDE):
+            yield f"{wide} px wide at {width} px"
 
 
 def _listen(page, name: str, found: list[str]) -> None:
     def asked(request) -> None:
         parts = urlsplit(request.url)
-        if parts.scheme != "data" and (parts.hostname or "") not in LOCAL:
+        if parts.scheme != "data" and parts.hostname != HOST:
             found.append(f"{name}: asks {request.url}")
 
     page.on("request", asked)

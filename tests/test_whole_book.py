@@ -283,7 +283,7 @@ def test_a_browser_finds_what_is_wrong(tmp_path):
     for wrong in (
         "(light): critical: image-alt: img[src$=\"none.png\"]",
         "(dark): serious: color-contrast: p",
-        "(light): no answer: file://",
+        "(light): 404: http://127.0.0.1",
         "(light): asks http://elsewhere.invalid/a.png",
         "(light): said",
         "px wide at 390 px",
