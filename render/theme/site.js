@@ -140,7 +140,7 @@
 
   // What scrolls sideways must be reachable by keyboard; what doesn't is no tab stop. A table
   // is measured as squeezed as it gets, before the class gives its columns their room.
-  const scrollers = all(".table-scroll, .content pre, .content math[display='block'], .math-scroll");
+  const scrollers = all(".table-scroll, .content figure, .content pre, .content math[display='block'], .math-scroll");
   const sized = new ResizeObserver((changes) => {
     for (const { target } of changes) {
       target.classList.remove("overflows");
