@@ -663,7 +663,10 @@ for position, page in ipairs(plan.pages) do
   page.position, pages_by_source[page.source] = position, page
   read(page)
 end
-if plan.lost then read(plan.lost) end
+if plan.lost then
+  read(plan.lost)
+  plan.lost.id = "" -- as Quarto, where a page is no chapter
+end
 read_bibliography()
 
 -- As Quarto, takes what _quarto.yml says of the book for Markdown; both outputs need it plain.

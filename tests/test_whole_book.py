@@ -14,6 +14,7 @@ from pathlib import Path
 import browser
 import pandas as pd
 import pytest
+import site_check
 from bs4 import BeautifulSoup
 
 from analysis import __main__ as cli
@@ -265,6 +266,11 @@ def test_the_front_page_counts_the_verdicts_of_the_audit(site):
             f"supported, {contradicted} are contradicted and {untold} cannot be told") in said
     sources = [[int(n) for n in values] for name, values in counts.items() if name != "All"]
     assert [sum(column) for column in zip(*sources, strict=True)] == [int(n) for n in counts["All"]]
+
+
+def test_every_address_leads_somewhere(site):
+    assert len(list(site.rglob("*.html"))) > 8 and (site / "404.html").is_file()
+    assert site_check.problems(site) == []
 
 
 @pytest.mark.skipif(not browser.CHROMIUM, reason="no chromium on the PATH to look at pages with")

@@ -152,6 +152,12 @@
   });
   for (const element of scrollers) sized.observe(element);
 
+  // A first column of sentences is no row's name: on a phone it gets room instead of staying.
+  for (const table of all(".table-scroll")) {
+    const names = [...table.querySelectorAll("tbody td:first-child")];
+    if (names.some((name) => name.textContent.length > 80)) table.classList.add("sentences");
+  }
+
   // A link into a folded block opens it; on paper folded callouts are shown.
   function reveal() {
     const target = one(":target");

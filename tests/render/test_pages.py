@@ -595,12 +595,16 @@ def test_swap_wins_against_another_build(tmp_path, monkeypatch):
 LOST = "# Not {.unnumbered}\n\nBegin [here](index.qmd), not at [the other](more/a.qmd#sec-a).\n"
 
 
+def tell(root: Path, keys: str) -> None:
+    """Adds keys to what `_quarto.yml` says of the book."""
+    config = (root / "_quarto.yml").read_text()
+    (root / "_quarto.yml").write_text(config.replace("book:\n", f"book:\n{keys}", 1))
+
+
 @pytest.mark.parametrize("path", ["", "/", "/sub/path", "/sub/path/"])
 def test_a_page_for_lost_readers_knows_where_the_site_is(tmp_path, path):
     minimal(tmp_path, "more/a.qmd", **{"404.qmd": LOST, "more/a.qmd": "# A {#sec-a}\n"})
-    config = (tmp_path / "_quarto.yml").read_text()
-    known = f"book:\n  site-url: https://host.example{path}\n"
-    (tmp_path / "_quarto.yml").write_text(config.replace("book:\n", known, 1))
+    tell(tmp_path, f"  site-url: https://host.example{path}\n")
     assert build(tmp_path) == 0
     site, root = tmp_path / "_book", path.rstrip("/") + "/"
     lost = soup(site, "404.html")
@@ -621,8 +625,7 @@ def test_a_page_for_lost_readers_knows_where_the_site_is(tmp_path, path):
 
 def test_without_the_site_s_address_nothing_is_absolute(tmp_path):
     minimal(tmp_path, **{"404.qmd": LOST.split(",")[0], "p.png": "picture"})
-    config = (tmp_path / "_quarto.yml").read_text()
-    (tmp_path / "_quarto.yml").write_text(config.replace("book:\n", "book:\n  image: /p.png\n", 1))
+    tell(tmp_path, "  image: /p.png\n")
     assert build(tmp_path) == 0
     site = tmp_path / "_book"
     assert not (site / "sitemap.xml").exists() and site_check.problems(site) == []
@@ -634,9 +637,8 @@ def test_without_the_site_s_address_nothing_is_absolute(tmp_path):
 def test_what_a_link_to_a_page_shows_elsewhere(tmp_path):
     chapter = "---\ndescription: 'About \"A\" & <b>'\n---\n\n# A & \"B\"\n"
     minimal(tmp_path, "more/a.qmd", **{"more/a.qmd": chapter, "p.png": "picture"})
-    config = (tmp_path / "_quarto.yml").read_text()
     keys = "  site-url: https://host.example/s\n  image: /p.png\n  image-alt: 'A \"p\"'\n"
-    (tmp_path / "_quarto.yml").write_text(config.replace("book:\n", f"book:\n{keys}", 1))
+    tell(tmp_path, keys)
     assert build(tmp_path) == 0
     said = {
         meta.get("property") or meta["name"]: meta["content"]
@@ -655,8 +657,7 @@ def test_what_a_link_to_a_page_shows_elsewhere(tmp_path):
                                         ("image", "p.png"), ("image", "/none.png")])
 def test_addresses_that_would_lead_nowhere(tmp_path, capsys, key, value):
     minimal(tmp_path, **{"p.png": "picture"})
-    config = (tmp_path / "_quarto.yml").read_text()
-    (tmp_path / "_quarto.yml").write_text(config.replace("book:\n", f"book:\n  {key}: {value}\n", 1))
+    tell(tmp_path, f"  {key}: {value}\n")
     assert build(tmp_path) == 1
     assert f"'{value}' is" in capsys.readouterr().err
 
