@@ -1,4 +1,4 @@
-"""`python -m analysis`: check tables, print every number of a study, write synthetic tables.
+"""`python -m analysis`: write templates, check tables, print every number of a study, simulate.
 
 Exit codes: 0 fine, 1 the data is at fault, 2 the call is wrong.
 """
@@ -21,19 +21,27 @@ from rich.markup import escape
 from rich.progress import track
 from tabulate import tabulate
 
-from analysis import checks, contracts, simulate, sources
+from analysis import checks, contracts, simulate, sources, templates
 from analysis.results import scalar
 
 log = logging.getLogger("analysis")
-_DESCRIPTION = "Check tables, print every number of a study, write synthetic tables."
+_DESCRIPTION = (
+    "Write templates for tables of your own, check tables, print every number of a study, write "
+    "synthetic tables."
+)
 _EXAMPLES = """\
 examples:
+  python -m analysis template my-tables netflix         a form to fill with my own rows
   python -m analysis check --data my-tables netflix     do my tables fit?
   python -m analysis results netflix --data my-tables   every number of the chapter, as JSON
   python -m analysis simulate mooc --out big --scale 20 a larger example to try things on
 
 exit code: 0 fine, 1 the data is at fault, 2 the call is wrong.
 What each table must look like is in data/README.md.
+"""
+_TEMPLATE = """\
+Writes every table of a study as CSV, DIR/STUDY/TABLE.csv: the header and two example rows that fit
+the contracts. Where a table is there already, nothing is written.
 """
 _CHECK = """\
 Holds tables against their contracts (data/README.md) and prints, as one table, all that does not
@@ -120,6 +128,15 @@ def _parser() -> argparse.ArgumentParser:
         "what BOOK_DATA names, or else the shipped tables)",
     )
 
+    template = commands.add_parser(
+        "template", help="write empty tables to fill with your own rows",
+        description=_TEMPLATE, formatter_class=formatter,
+    )
+    template.add_argument("folder", metavar="DIR", type=Path, help="made if it is not there")
+    template.add_argument("studies", nargs="*", metavar="STUDY", default=[],
+                          help=f"{studies}; several may be named (default: all)")
+    template.set_defaults(run=_template)
+
     check = commands.add_parser(
         "check", parents=[data], help="tell what in your tables does not fit",
         description=_CHECK, formatter_class=formatter,
@@ -153,6 +170,12 @@ def _parser() -> argparse.ArgumentParser:
                        help="multiplies the number of customers: 0.01 or more (default: 1)")
     write.set_defaults(run=_simulate)
     return parser
+
+
+def _template(options: argparse.Namespace) -> int:
+    for path in templates.write(options.folder, options.studies):
+        print(path)
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -673,6 +673,14 @@ def values_text(column: Column) -> str:
     return f"at most {column.most_values:,} different values"
 
 
+def limits(column: Column) -> list[str]:
+    """What the dictionary says of a column's values beyond their type."""
+    found = [allowed_text(column)] if column.allowed else []
+    found += [range_text(column)] if column.low is not None or column.high is not None else []
+    found += ["no repeats"] if column.unique else []
+    return found + ([values_text(column)] if column.most_values else [])
+
+
 def data_dictionary() -> str:
     """The text of `data/README.md`."""
     parts = [_DICTIONARY_HEAD]
@@ -693,16 +701,12 @@ def data_dictionary() -> str:
 
 
 def _entry(column: Column) -> dict[str, str]:
-    limits = [allowed_text(column)] if column.allowed else []
-    limits += [range_text(column)] if column.low is not None or column.high is not None else []
-    limits += ["no repeats"] if column.unique else []
-    limits += [values_text(column)] if column.most_values else []
     return {
         "column": f"`{column.name}`",
         "type": column.type,
         "unit": column.unit,
         "may be missing": "yes" if column.nullable else "no",
-        "rule": "; ".join(limits),
+        "rule": "; ".join(limits(column)),
         "meaning": column.description,
         "other headers": ", ".join(f"`{alias}`" for alias in column.aliases),
     }

@@ -244,12 +244,13 @@ def test_a_wrong_call(arguments, says, tmp_path, capsys):
 
 
 def test_help_names_every_command_and_study(capsys):
-    for command in ([], ["check"], ["results"], ["simulate"]):
+    for command in ([], ["template"], ["check"], ["results"], ["simulate"]):
         with pytest.raises(SystemExit) as leaving:
             cli.main([*command, "--help"])
         assert leaving.value.code == 0
         out = capsys.readouterr().out
-        expected = list(CONTRACTS) if command else ["check", "results", "simulate", "exit code"]
+        commands = ["template", "check", "results", "simulate", "exit code"]
+        expected = list(CONTRACTS) if command else commands
         assert all(word in out for word in expected)
 
 

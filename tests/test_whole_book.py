@@ -296,6 +296,11 @@ def test_other_tables_give_other_conclusions(site, copy, tmp_path):
     for chapter in ("mooc-segmentation", "trialer-ab-test"):
         said = page(site, f"chapters/{chapter}.html").get_text(" ")
         assert str(tmp_path) in said.replace("\\", "") and "synthetic" not in said
-    assert "synthetic" in page(site, "chapters/netflix-churn.html").get_text(" ")
+    marked = {file.stem for file in (site / "chapters").glob("*.html")
+              if page(site, f"chapters/{file.name}").find(class_="callout-warning")}
+    assert marked == {"netflix-churn"}
+    banner = page(site, "chapters/netflix-churn.html").find(class_="callout-warning")
+    assert banner.find_next(class_="answer") and not banner.find_previous("h2", id=True)
+    assert "this chapter is shown on the shipped ones" in banner.get_text()
     front = " ".join(page(site, "index.html").get_text(" ").split())
     assert "The old paywall should stay" in front and f"made from {tmp_path}" in front

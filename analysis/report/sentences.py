@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Protocol
 
-from analysis.report.text import Prose, escape, interval, listing, number, p_value
+from analysis.report.text import Prose, day, escape, interval, listing, number, p_value
 from analysis.stats.decision import Finding, decide
 from analysis.stats.effects import Effect
 from analysis.stats.intervals import Interval
@@ -27,14 +28,22 @@ def provenance(s: Study, made: str) -> Prose:
         s: The study.
         made: What the shipped tables were made for, as the end of "made by a seeded generator ...".
     """
-    if s.fallback:
-        return Prose(
-            "**Your data hold no tables for this study, so it is shown on the shipped ones.** "
-            f"They are synthetic: made by a seeded generator {made}."
-        )
     if s.shipped:
         return Prose(f"The tables are synthetic: made by a seeded generator {made}.")
     return Prose(f"The tables come from {escape(s.origin)}.")
+
+
+def banner(s: Study) -> Prose | None:
+    """A note for the top of a chapter whose study the reader's own data lack; else nothing."""
+    if not s.fallback:
+        return None
+    return Prose(
+        '::: {.callout-warning title="Not your data"}\n'
+        "Your data hold no tables for this study, so this chapter is shown on the shipped ones. "
+        "They are synthetic: nothing here is about your customers. "
+        "@sec-your-data says how to bring tables of your own.\n"
+        ":::"
+    )
 
 
 def whose(studies: Mapping[str, Study]) -> Prose:
@@ -52,7 +61,8 @@ def whose(studies: Mapping[str, Study]) -> Prose:
     if not own:
         return Prose(f"All tables of this edition are {made}.")
     places = listing(f"{escape(s.origin)} ({name})" for name, s in own.items())
-    text = f"This edition was made from {places}."
+    # Of the shipped tables nothing is dated, so that the same tables make the same page.
+    text = f"This edition was made from {places} on {day(dt.date.today().isoformat())}."
     return Prose(f"{text} The tables of {shipped} are {made}." if shipped else text)
 
 

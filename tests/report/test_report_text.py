@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -13,6 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.report import sentences, tables, text
+from render import qmd
+
+ROOT = Path(__file__).resolve().parents[2]
 
 HOSTILE = [
     "<script>alert(1)</script>", "a|b", "$x^2$", "#set page(width: 1pt)", "@fig-a", "\\input{x}",
@@ -136,5 +141,30 @@ def test_the_front_page_says_whose_tables_these_are():
     both = {"a": study("data/a", True), "b": study("data/b", True)}
     assert "All tables" in sentences.whose(both) and "synthetic" in sentences.whose(both)
     mixed = sentences.whose({"a": study("my_<b>", False), "b": study("data/b", True)})
-    assert "made from my\\_\\<b\\> (a)." in mixed and "The tables of b are synthetic" in mixed
+    today = text.day(dt.date.today().isoformat())
+    assert f"made from my\\_\\<b\\> (a) on {today}." in mixed and "The tables of b are synthetic" in mixed
     assert "synthetic" not in sentences.whose({"a": study("mine", False)})
+    assert today not in sentences.whose(both)
+
+
+@pytest.mark.parametrize(("shipped", "fallback", "said"), [
+    (True, False, False), (False, False, False), (True, True, True)])
+def test_only_a_study_that_own_data_lack_has_a_banner(shipped, fallback, said):
+    s = SimpleNamespace(origin="data/a", shipped=shipped, fallback=fallback)
+    found = sentences.banner(s)
+    assert (found is not None) == said
+    if said:
+        assert "synthetic" in found and "not" in found.lower()
+
+
+@pytest.mark.parametrize("chapter", [
+    "engagement", "customer-analytics", "mooc-segmentation", "netflix-churn", "trialer-ab-test"])
+def test_every_study_s_chapter_has_the_banner_before_its_answer(chapter):
+    read = qmd.read(ROOT, Path("chapters") / f"{chapter}.qmd")
+    setup, banner = read.cells[:2]
+    assert (banner.code, banner.options) == ("banner(s)", {"label": "banner", "echo": False})
+    before = read.blocks[: read.blocks.index(banner)]
+    assert not any(
+        ".answer" in block.source or "\n## " in block.source for block in before
+        if not isinstance(block, qmd.Cell))
+    assert "import banner" in setup.code
