@@ -668,17 +668,17 @@ def range_text(column: Column) -> str:
     return f"{column.low:g} or more" if column.high is None else f"{column.high:g} or less"
 
 
-def values_text(column: Column) -> str:
-    """How an error and the dictionary name the most values."""
-    return f"at most {column.most_values:,} different values"
-
-
 def limits(column: Column) -> list[str]:
     """What the dictionary says of a column's values beyond their type."""
     found = [allowed_text(column)] if column.allowed else []
     found += [range_text(column)] if column.low is not None or column.high is not None else []
-    found += ["no repeats"] if column.unique else []
+    found += ["no repeats"] * column.unique
     return found + ([values_text(column)] if column.most_values else [])
+
+
+def values_text(column: Column) -> str:
+    """How an error and the dictionary name the most values."""
+    return f"at most {column.most_values:,} different values"
 
 
 def data_dictionary() -> str:
