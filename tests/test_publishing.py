@@ -1,0 +1,167 @@
+"""What the documents and workflows name exists, so that no instruction is out of date."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+
+from analysis import __main__ as cli
+from analysis.contracts import CONTRACTS
+from analysis.report import own_data
+from analysis.sources import check_study
+from render import engine, qmd
+
+ROOT = Path(__file__).resolve().parents[1]
+GUIDE = "chapters/your-data.qmd"
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "RELEASING.md", GUIDE]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+# Studies and folders of which an example says that one may make them.
+EXAMPLES = {"newsletters": "netflix"}
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def code(text):
+    """Every code span and every line of a code block of a document, comments left out."""
+    fence = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    blocks = [body for info, body in fence.findall(text) if info in ("", "sh")]
+    prose = fence.sub("", text)
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose)
+    return [re.sub(r"\s#.*", "", line) for line in (*"\n".join(blocks).splitlines(), *spans)]
+
+
+def targets():
+    return set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+
+
+def commands(name):
+    """The calls of `python -m analysis` in a document, as arguments."""
+    for line in code(read(name)):
+        if match := re.search(r"python -m analysis ([a-z].*)", line):
+            arguments = shlex.split(match[1].split(" > ")[0])
+            yield [EXAMPLES.get(word, word) for word in arguments]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_make_target_named_exists(name):
+    named = {match for line in code(read(name)) for match in re.findall(r"\bmake ([a-z]+)", line)}
+    assert named and named <= targets()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_named_can_be_parsed(name):
+    found = list(commands(name))
+    assert found
+    for arguments in found:
+        if len(arguments) == 1 or "STUDY" in arguments:  # only named
+            with pytest.raises(SystemExit) as leaving:
+                cli._parser().parse_args([arguments[0], "--help"])
+            assert leaving.value.code == 0
+            continue
+        options = cli._parser().parse_args(arguments)
+        assert set(getattr(options, "studies", [])) <= set(CONTRACTS), arguments
+
+
+@pytest.mark.parametrize("name", DOCUMENTS[:3])
+def test_every_file_linked_or_named_exists(name):
+    text = read(name)
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    named = re.findall(r"`((?:analysis|chapters|tests|render|bench|\.github)/[\w./-]+)`", text)
+    for path in linked + named:
+        if not any(f"{example}." in path for example in EXAMPLES):
+            assert (ROOT / path).exists(), path
+
+
+def test_versions_agree():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
+    assert citation["authors"] == [{"name": yaml.safe_load(read("_quarto.yml"))["book"]["author"]}]
+    quarto = engine.QUARTO.removeprefix("quarto-cli==")
+    assert f'version: "{quarto}"' in read(".github/workflows/publish.yml")
+    assert f"ARG QUARTO_VERSION={quarto}\n" in read("Containerfile")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_make_what_exists_and_may_do_no_more_than_they_must(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 60
+        write = {name for name, may in job.get("permissions", {}).items() if may != "read"}
+        deploys = any("deploy-pages" in step.get("uses", "") for step in job["steps"])
+        assert write == ({"pages", "id-token"} if deploys else set())
+        for step in job["steps"]:
+            assert re.search(r"@v\d+$", step.get("uses", "@v1"))
+            for line in step.get("run", "").splitlines():
+                if line.strip().startswith("make "):
+                    assert line.split()[1] in targets()
+                for file in re.findall(r"tests/\S+\.py", line):
+                    assert (ROOT / file).exists()
+
+
+def test_there_are_both_workflows():
+    assert [path.stem for path in WORKFLOWS] == ["publish", "test"]
+
+
+def test_what_the_container_copies_and_makes_exists():
+    text = read("Containerfile")
+    copied = " ".join(re.findall(r"^COPY --chown=\S+ (.*) \S+$", text, re.MULTILINE)).split()
+    assert set(copied) > {"requirements.lock", "analysis"}
+    assert all((ROOT / name).exists() for name in copied)
+    # The environment's target is a file of the Makefile, whose name stands there in two parts.
+    assert "make .venv/.ready" in text and "READY := $(VENV)/.ready" in read("Makefile")
+    assert "USER reader" in text and text.index("USER reader") < text.index("CMD")
+
+
+def test_the_guide_lists_every_table_of_every_contract():
+    chapter = qmd.read(ROOT, Path(GUIDE))
+    cells = {cell.code for cell in chapter.cells}
+    said = {code for block in chapter.blocks if isinstance(block, qmd.Text)
+            for code, _ in block.expressions()}
+    for study, contract in CONTRACTS.items():
+        assert re.search(rf"^\| {study} \|", read(GUIDE), re.MULTILINE)
+        for table in contract.tables:
+            assert f'own_data.columns("{study}", "{table.name}")' in cells
+            assert f'own_data.row("{study}", "{table.name}")' in said
+
+
+def test_the_guide_s_columns_say_what_the_contract_says():
+    columns = own_data.columns("netflix", "subscribers")
+    assert len(columns.splitlines()) == 2 + len(CONTRACTS["netflix"].tables[0].columns)
+    (age,) = [line for line in columns.splitlines() if line.startswith("| age ")]
+    assert "from 0 to 120" in age and "in years" in age and age.split("|")[4].strip() == "no"
+    assert "Customer ID" in columns
+    views = own_data.columns("customers", "paywall_views")
+    assert "Other headers" not in views and "exactly when purchase" in views
+    assert "may be missing" in own_data.row("customers", "releases")
+    assert "may be missing" not in own_data.row("customers", "users")
+
+
+def test_the_guide_s_example_has_the_faults_that_it_shows():
+    shown = own_data.check_example()
+    for fault in ("column is missing", "maybe", r"1,200", "must be 0 or more", "must not repeat"):
+        assert fault in shown
+    assert len(shown.splitlines()) == 2 + 5
+
+
+def test_the_guide_s_view_makes_a_table_that_fits(tmp_path, monkeypatch):
+    (sql,) = re.findall(r"^```sql\n(.*?)^```", read(GUIDE), re.MULTILINE | re.DOTALL)
+    (tmp_path / "export.csv").write_text(
+        "user_no,country,plan,quarter,minutes\n"
+        "1,us,pro,2021-Q4,10\n1,us,pro,2021-Q4,5\n1,us,pro,2022-Q4,7\n2,in,free,2022-Q4,3\n")
+    monkeypatch.chdir(tmp_path)
+    duckdb.connect("mine.ddb").execute(sql).close()
+    tables, problems = check_study("engagement", "duckdb://mine.ddb")
+    assert (problems, tables.shipped) == ([], False)
+    found = tables.table("students").order_by("student_id").to_pandas()
+    assert found.minutes_watched_21.fillna(-1).tolist() == [15, -1]
+    assert found.minutes_watched_22.tolist() == [7, 3]
+    assert found.paid.tolist() == [1, 0]
