@@ -44,6 +44,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / "data"
 SUFFIXES = (".csv", ".parquet")
 DELIMITERS = ",;\t|"
 _MISSING = "table is missing"
+SMALL = 100_000_000  # bytes of tables for which DuckDB uses one thread
 MEMORY = "2GB"  # of DuckDB; Python and the statistics come on top
 csv.field_size_limit(2**31 - 1)
 log = logging.getLogger(__name__)
@@ -139,7 +140,9 @@ def _check_folder(
     if not folder.is_dir() and not shipped:
         return None
 
-    connection = _embedded()
+    connection = _embedded(
+        sum(path.stat().st_size for path in itertools.chain(*candidates.values())
+            if path.is_file()))
     shown = Path("data", study) if shipped else folder
     found = {}
     for contract, paths in candidates.items():
@@ -168,11 +171,18 @@ def _check_folder(
     return Tables(study, origin, shipped, fallback, tables, _warnings(problems)), problems
 
 
-def _embedded() -> ibis.BaseBackend:
-    """A DuckDB on a temporary file that goes with the connection."""
+def _embedded(size: int) -> ibis.BaseBackend:
+    """A DuckDB on a temporary file that goes with the connection.
+
+    Args:
+        size: Bytes that are to be read.
+    """
     folder = tempfile.mkdtemp(prefix="tables-")
+    # Threads that wait for each other cost more than they bring; and chapters run side by side.
+    threads = {"threads": 1} if size < SMALL else {}
     connection = ibis.duckdb.connect(
-        Path(folder, "tables.ddb"), memory_limit=MEMORY, temp_directory=str(Path(folder, "spill"))
+        Path(folder, "tables.ddb"), memory_limit=MEMORY,
+        temp_directory=str(Path(folder, "spill")), **threads,
     )
     weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
     return connection

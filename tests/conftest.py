@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from analysis import churn, customers, engagement, mooc
+from analysis import churn, customers, engagement, experiment, mooc
 from analysis.simulate import mooc as simulated_mooc
 from analysis.sources import open_study
 
@@ -56,6 +56,12 @@ def mooc_study(mooc_tables):
 def mooc_truth():
     """What the generator of the shipped tables of the MOOC has planted in them."""
     return simulated_mooc.generate()[1]
+
+
+@pytest.fixture(scope="session")
+def trialers_study():
+    """The analysis of the shipped test of the widget."""
+    return experiment.analyse(open_study("trialers", "data"))
 
 
 @pytest.fixture(scope="session")

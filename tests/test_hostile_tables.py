@@ -361,3 +361,17 @@ def test_as_many_groups_as_may_be(tmp_path):
         small_tables.write(tmp_path, "netflix", {"subscribers": rows})
         _, problems = sources.check_study("netflix", tmp_path)
         assert len(problems) == told
+
+
+@pytest.mark.parametrize("study", list(CONTRACTS))
+def test_an_empty_table_is_one_clear_error(study, tmp_path):
+    """Headers only, in all tables: every one is named, and nothing else is said."""
+    names = []
+    for table, rows in small_tables.good(study).items():
+        path = tmp_path / study / f"{table}.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(small_tables.text(rows).split("\n")[0] + "\n", encoding="utf-8")
+        names.append(str(path))
+    _, problems = sources.check_study(study, tmp_path)
+    assert [(p.file, p.rule) for p in problems] == [
+        (name, "must have at least one row of data") for name in names]

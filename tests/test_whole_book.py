@@ -63,7 +63,7 @@ def results(request, monkeypatch, capsys):
 
     def printed(study: str) -> dict:
         found = request.getfixturevalue(f"{study}_study")
-        monkeypatch.setattr(f"analysis.{study}.analyse", lambda tables: found)
+        monkeypatch.setattr(f"{cli.STUDIES[study]}.analyse", lambda tables: found)
         assert cli.main(["results", study, "--data", str(SHIPPED)]) == 0
         return json.loads(capsys.readouterr().out)
 
@@ -223,8 +223,8 @@ def test_pages_are_light(site):
         assert size < LARGEST_PAGE, f"{file.name}: {size:,} bytes"
 
 
-def test_the_churn_tables_print_the_results_of_the_command_line(site, copy):
-    results = json.loads(run("analysis", "results", "netflix", "--format", "json", cwd=copy))
+def test_the_churn_tables_print_the_results_of_the_command_line(site, results):
+    results = results("netflix")
     soup = page(site, "chapters/netflix-churn.html")
     tests = rows(soup, "tbl-netflix-traits")
     assert len(tests) == 14
@@ -240,8 +240,8 @@ def test_the_churn_tables_print_the_results_of_the_command_line(site, copy):
     assert text.number(results["plans.limits.high"]) in said
 
 
-def test_the_trialers_tables_print_the_results_of_the_command_line(site, copy):
-    results = json.loads(run("analysis", "results", "trialers", "--format", "json", cwd=copy))
+def test_the_trialers_tables_print_the_results_of_the_command_line(site, results):
+    results = results("trialers")
     soup = page(site, "chapters/trialer-ab-test.html")
     flow = rows(soup, "tbl-trialers-flow")
     assigned = {cohort: customers for stage, cohort, customers, *_ in flow if stage == "Assigned"}
