@@ -1,5 +1,7 @@
 """What the documents and workflows name exists, so that no instruction is out of date."""
 
+import ast
+import importlib
 import re
 import shlex
 import tomllib
@@ -29,7 +31,7 @@ def read(name):
 
 def code(text):
     """Every code span and every line of a code block of a document, comments left out."""
-    fence = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    fence = re.compile(r"^ *```(.*?)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
     blocks = [body for info, body in fence.findall(text) if info in ("", "sh")]
     prose = fence.sub("", text)
     spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose)
@@ -68,6 +70,16 @@ def test_every_command_named_can_be_parsed(name):
         assert set(getattr(options, "studies", [])) <= set(CONTRACTS), arguments
 
 
+def test_every_line_of_python_named_calls_what_exists():
+    lines = [match[1] for name in DOCUMENTS for line in code(read(name))
+             if (match := re.search(r'python -c "(.*)"', line))]
+    assert len(lines) == 2
+    for line in lines:
+        for node in ast.walk(ast.parse(line)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert hasattr(importlib.import_module(node.value.id), node.attr), line
+
+
 @pytest.mark.parametrize("name", DOCUMENTS[:3])
 def test_every_file_linked_or_named_exists(name):
     text = read(name)
@@ -86,7 +98,7 @@ def test_versions_agree():
     assert citation["authors"] == [{"name": yaml.safe_load(read("_quarto.yml"))["book"]["author"]}]
     quarto = engine.QUARTO.removeprefix("quarto-cli==")
     assert f'version: "{quarto}"' in read(".github/workflows/publish.yml")
-    assert f"ARG QUARTO_VERSION={quarto}\n" in read("Containerfile")
+    assert f"ARG QUARTO_VERSION={quarto}\n" in read("Dockerfile")
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -138,10 +150,18 @@ def test_there_are_both_workflows():
 
 
 def test_what_the_container_copies_and_makes_exists():
-    text = read("Containerfile")
+    text = read("Dockerfile")
     copied = " ".join(re.findall(r"^COPY --chown=\S+ (.*) \S+$", text, re.MULTILINE)).split()
     assert set(copied) > {"requirements.lock", "pyproject.toml", "Makefile"}
     assert all((ROOT / name).exists() for name in copied)
+    # Nothing gets into the image but what is named, so that tables of one's own do not.
+    named = re.findall(r"^!(.+)$", read(".dockerignore"), re.MULTILINE)
+    assert re.search(r"^\*$", read(".dockerignore"), re.MULTILINE) and set(copied) - {"."} <= {*named}
+    assert all((ROOT / name).exists() for name in named)
+    config = yaml.safe_load(read("_quarto.yml"))
+    book = config["book"]["chapters"] + config["book"]["appendices"]
+    for file in (*book, *config["filters"], config["bibliography"], config["project"]["pre-render"]):
+        assert Path(file).parts[0] in named, file
     # The environment's target is a file of the Makefile, whose name stands there in two parts.
     assert "make .venv/.ready" in text and "READY := $(VENV)/.ready" in read("Makefile")
     # By number, which a cluster that runs nothing as root can check.

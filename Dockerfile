@@ -1,12 +1,5 @@
-# The book and all that it needs, for `podman build -t customer-analytics .` (or docker).
-#
-#   podman run --name edition -v ./mine:/data:ro -e BOOK_DATA=/data customer-analytics
-#   podman cp edition:/book/_book mine-book && podman rm edition
-#
-# Without -v and -e it is built from the shipped tables. With Quarto in place of the embedded
-# renderer, whose checksum stands in the release's quarto-VERSION-checksums.txt:
-#
-#   podman build --build-arg ENGINE=quarto --build-arg QUARTO_SHA256=... -t customer-analytics .
+# The book and all that it needs; README.md says how to build and run it with Podman or Docker.
+# The checksum for Quarto stands in the release's quarto-VERSION-checksums.txt.
 FROM docker.io/library/python:3.13-slim-bookworm
 
 ARG ENGINE=embedded
