@@ -500,8 +500,8 @@ local function inline_html(title)
 end
 
 --- The page around a chapter: everything the template needs beside the body.
-local function apply_template(index, fields)
-  local page = plan.pages[index]
+local function apply_template(page, fields)
+  local index = page.position or 0 -- 0: the page for lost readers, which has no neighbours
   local function neighbour(other)
     return other and { href = other.href, title = inline_html(other.title) } or nil
   end
@@ -517,14 +517,16 @@ local function apply_template(index, fields)
     authors = index == 1 and List(plan.authors):map(escape) or nil,
     pagetitle = escape(stringify(page.title)), heading = inline_html(page.title), titleid = page.id,
     chapternumber = page.called, root = page.root, sidebar = sidebar,
-    prev = neighbour(plan.pages[index - 1]), next = neighbour(plan.pages[index + 1]),
+    prev = neighbour(plan.pages[index - 1]), next = index > 0 and neighbour(plan.pages[index + 1]),
+    address = plan.site_url ~= "" and index > 0 and escape(plan.site_url .. page.href) or nil,
+    image = plan.site_url ~= "" and plan.image ~= "" and escape(plan.site_url .. plan.image) or nil,
+    imagealt = plan.image_alt ~= "" and escape(plan.image_alt) or nil,
     toc = fields.toc, body = fields.body, pdf = plan.pdf_href, notebook = page.notebook,
   }
   return pandoc.layout.render(pandoc.template.apply(plan.compiled_template, context))
 end
 
-local function write_html(index)
-  local page = plan.pages[index]
+local function write_html(page)
   at(page)
   local doc = resolve_references(page, page.doc:clone(), html_href)
   doc = resolve_links(page, doc, html_href)
@@ -535,7 +537,7 @@ local function write_html(index)
   local contents = pandoc.structure.table_of_contents(doc, { toc_depth = plan.toc_depth })
   local toc = #contents.content > 0 and pandoc.write(pandoc.Pandoc{ contents }, "html5", options) or ""
   local body = pandoc.write(doc, "html5", options)
-  return { href = page.href, html = apply_template(index, { body = body, toc = toc }), search = search }
+  return { href = page.href, html = apply_template(page, { body = body, toc = toc }), search = search }
 end
 
 -- Typst ---------------------------------------------------------------------------------------
@@ -661,6 +663,10 @@ for position, page in ipairs(plan.pages) do
   page.position, pages_by_source[page.source] = position, page
   read(page)
 end
+if plan.lost then
+  read(plan.lost)
+  plan.lost.id = "" -- as Quarto, where a page is no chapter
+end
 read_bibliography()
 
 -- As Quarto, takes what _quarto.yml says of the book for Markdown; both outputs need it plain.
@@ -669,6 +675,7 @@ plan.authors = List(plan.authors):map(plain)
 for _, key in ipairs{ "title", "subtitle", "description" } do plan[key] = plain(plan[key]) end
 
 local result = { pages = List{} }
-for index in ipairs(plan.pages) do result.pages:insert(write_html(index)) end
+for _, page in ipairs(plan.pages) do result.pages:insert(write_html(page)) end
+if plan.lost then result.lost = write_html(plan.lost) end
 if plan.pdf then result.typst = write_typst(plan.pages) end
 io.open(plan.output, "wb"):write(pandoc.json.encode(result)):close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -18,6 +20,7 @@ KEYS = {
     "project.output-dir": str,
     "project.execute-dir": "project",
     "project.pre-render": ANYTHING,
+    "project.resources": ANYTHING,  # the notebooks and the picture of links to the book
     "lang": str,
     "book.title": str,
     "book.subtitle": str,
@@ -28,14 +31,19 @@ KEYS = {
     "book.output-file": str,
     "book.chapters": list,
     "book.appendices": list,
-    "book.site-url": ANYTHING,
+    "book.site-url": str,
+    "book.open-graph": True,
+    "book.twitter-card": True,
+    "book.image": str,
+    "book.image-alt": str,
     "book.repo-url": ANYTHING,
     "book.favicon": ANYTHING,
     "bibliography": (str, list),
     "number-sections": True,
     "toc": True,
     "toc-depth": int,
-    "filters": ["assets/natural-widths.lua"],  # book.lua reads tables the same way
+    # book.lua reads tables the same way, and the theme has the link.
+    "filters": ["assets/natural-widths.lua", "assets/notebook-link.lua"],
     "execute.freeze": ANYTHING,
     "execute.echo": bool,
     "execute.warning": bool,
@@ -86,7 +94,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Book:
-    """What `_quarto.yml` says, with Quarto's defaults filled in."""
+    """What `_quarto.yml` says, with Quarto's defaults filled in.
+
+    Attributes:
+        site_url: Where the website will be, ending in a slash; empty where nobody said.
+        image: The picture that stands for the book where somebody links to it.
+    """
 
     root: Path
     title: str
@@ -106,6 +119,14 @@ class Book:
     warning: bool
     pdf_echo: bool
     papersize: str
+    site_url: str = ""
+    image: str = ""
+    image_alt: str = ""
+
+    @property
+    def site_path(self) -> str:
+        """The path of the website's root at its host."""
+        return urlsplit(self.site_url).path or "/"
 
 
 def read(root: Path) -> Book:
@@ -154,7 +175,25 @@ def read(root: Path) -> Book:
         warning=values.get("execute.warning", True),
         pdf_echo=values.get("format.typst.echo", values.get("execute.echo", True)),
         papersize=values.get("format.typst.papersize", "us-letter"),
+        site_url=_site_url(values, lines),
+        image=_image(root, values, lines),
+        image_alt=values.get("book.image-alt", ""),
     )
+
+
+def _site_url(values: dict, lines: dict[str, int]) -> str:
+    url = values.get("book.site-url", "")
+    if url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
+        raise BookError(f"'{url}' is not the address of a website", CONFIG, lines["book.site-url"])
+    return url and url.rstrip("/") + "/"
+
+
+def _image(root: Path, values: dict, lines: dict[str, int]) -> str:
+    # From the root, since Quarto takes another path for one beside each page.
+    name = values.get("book.image", "")
+    if name and not (name.startswith("/") and (root / name[1:]).is_file()):
+        raise BookError(f"'{name}' is no file: write /FOLDER/NAME", CONFIG, lines["book.image"])
+    return name[1:]
 
 
 def _check(key: str, value: object, line: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import html
 import importlib.metadata
 import json
 import re
@@ -12,10 +13,12 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 import pypandoc
 import typst
 
+from render import qmd
 from render.book import Book
 from render.errors import BookError
 from render.markdown import Rendered
@@ -25,6 +28,7 @@ from render.qmd import Chapter
 HERE = Path(__file__).parent
 THEME = HERE / "theme"
 STAMP = ".build.json"
+LOST = Path("404.qmd")  # what a server shows for an address that leads nowhere
 TRIES = 5
 
 
@@ -56,6 +60,8 @@ def build(
         site.mkdir()
         made = _pandoc(book, chapters, rendered, work, pdf)
         _write_site(book, made["pages"], rendered, site)
+        if "lost" in made:
+            (site / made["lost"]["href"]).write_text(made["lost"]["html"], encoding="utf-8")
         if pdf:
             _write_pdf(book, made["typst"], rendered, work, site / _pdf_name(book))
         (site / STAMP).write_text(json.dumps({"inputs": stamp, "files": _files(site)}))
@@ -73,7 +79,8 @@ def _stamp(book: Book, rendered: Sequence[Rendered], pdf: bool) -> str:
             digest.update(name.encode() + content)
     sources = [path for path in sorted(HERE.rglob("*")) if path.suffix != ".pyc"]
     notebooks = [path_of(page.source) for page in book.pages]
-    for path in [*sources, *(book.root / path for path in (*book.bibliography, *notebooks))]:
+    others = (*book.bibliography, *notebooks, LOST, book.image)
+    for path in [*sources, *(book.root / path for path in others)]:
         if path.is_file():
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
@@ -120,6 +127,10 @@ def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
             }
         )
     plan = {
+        **_lost(book, work),
+        "site_url": book.site_url,
+        "image": book.image,
+        "image_alt": book.image_alt,
         "title": book.title,
         "subtitle": book.subtitle,
         "description": book.description,
@@ -150,6 +161,29 @@ def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
     if done.returncode:
         raise BookError(f"Pandoc failed: {done.stderr.strip()}")
     return json.loads((work / "made.json").read_text(encoding="utf-8"))
+
+
+def _lost(book: Book, work: Path) -> dict:
+    """The page for addresses that lead nowhere; a server shows it at any depth."""
+    if not (book.root / LOST).is_file():
+        return {}
+    chapter = qmd.read(book.root, LOST)
+    for block in chapter.blocks:
+        if isinstance(block, qmd.Cell) or block.expressions():
+            raise BookError("this page holds no code", LOST, block.line)
+    markdown = work / "lost.md"
+    markdown.write_text("\n".join(block.source for block in chapter.blocks), encoding="utf-8")
+    lost = {
+        "source": str(LOST),
+        "appendix": False,
+        "href": str(LOST.with_suffix(".html")),
+        "root": book.site_path,
+        "markdown": str(markdown),
+        "file_names": [],
+        "description": chapter.meta.get("description", ""),
+        "notebook": "",
+    }
+    return {"lost": lost}
 
 
 def _pandoc_problem(book: Book, stderr: str) -> BookError | None:
@@ -189,10 +223,24 @@ def _write_site(book: Book, pages: list[dict], rendered: Sequence[Rendered], sit
     # "<" is escaped so that the text can never end a script element.
     text = json.dumps(index, ensure_ascii=False).replace("<", "\\u003c")
     (site / "search-index.js").write_text(f"window.SEARCH_INDEX = {text};\n", encoding="utf-8")
-    for notebook in (path_of(page.source) for page in book.pages):
-        if (book.root / notebook).is_file():
-            (site / notebook).parent.mkdir(exist_ok=True)
-            shutil.copyfile(book.root / notebook, site / notebook)
+    for name in (*(path_of(page.source) for page in book.pages), book.image):
+        if (book.root / name).is_file():
+            (site / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(book.root / name, site / name)
+    if book.site_url:
+        (site / "sitemap.xml").write_text(_sitemap(book), encoding="utf-8")
+
+
+def _sitemap(book: Book) -> str:
+    """The pages for search engines, without dates: those would make each build another."""
+    locations = "".join(
+        f"  <url><loc>{html.escape(book.site_url + quote(page.href))}</loc></url>\n"
+        for page in book.pages
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{locations}</urlset>\n'
+    )
 
 
 def _write_files(folder: Path, text: Rendered) -> None:

@@ -11,8 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import browser
 import pandas as pd
 import pytest
+import site_check
 from bs4 import BeautifulSoup
 
 from analysis import __main__ as cli
@@ -264,6 +266,40 @@ def test_the_front_page_counts_the_verdicts_of_the_audit(site):
             f"supported, {contradicted} are contradicted and {untold} cannot be told") in said
     sources = [[int(n) for n in values] for name, values in counts.items() if name != "All"]
     assert [sum(column) for column in zip(*sources, strict=True)] == [int(n) for n in counts["All"]]
+
+
+def test_every_address_leads_somewhere(site):
+    assert len(list(site.rglob("*.html"))) > 8 and (site / "404.html").is_file()
+    assert site_check.problems(site) == []
+
+
+@pytest.mark.skipif(not browser.CHROMIUM, reason="no chromium on the PATH to look at pages with")
+def test_a_browser_finds_nothing_wrong(site):
+    with browser.chromium() as chromium:
+        assert browser.problems(site, chromium) == []
+
+
+@pytest.mark.skipif(not browser.CHROMIUM, reason="no chromium on the PATH to look at pages with")
+def test_a_browser_finds_what_is_wrong(tmp_path):
+    (tmp_path / "page.html").write_text(
+        '''<html lang="en"><title>Page</title><style>p { color: #333 }
+        @media (prefers-color-scheme: dark) { p { color: #eee } }</style><main><h1>Page</h1>
+        <p>Pale</p><img src="none.png"><img src="http://elsewhere.invalid/a.png" alt="a">
+        <div style="width: 600px">Wide</div></main><script>console.error("said")</script>''',
+        encoding="utf-8",
+    )
+    with browser.chromium() as chromium:
+        found = "\n".join(browser.problems(tmp_path, chromium))
+    for wrong in (
+        "(light): critical: image-alt: img[src$=\"none.png\"]",
+        "(dark): serious: color-contrast: p",
+        "(light): 404: http://127.0.0.1",
+        "(light): asks http://elsewhere.invalid/a.png",
+        "(light): said",
+        "px wide at 390 px",
+    ):
+        assert wrong in found, found
+    assert "(light): serious: color-contrast" not in found and "at 1280 px" not in found
 
 
 def rename(file: Path, *columns: str) -> None:

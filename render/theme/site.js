@@ -140,7 +140,7 @@
 
   // What scrolls sideways must be reachable by keyboard; what doesn't is no tab stop. A table
   // is measured as squeezed as it gets, before the class gives its columns their room.
-  const scrollers = all(".table-scroll, .content pre, .content math[display='block'], .math-scroll");
+  const scrollers = all(".table-scroll, .content figure, .content pre, .content math[display='block'], .math-scroll");
   const sized = new ResizeObserver((changes) => {
     for (const { target } of changes) {
       target.classList.remove("overflows");
@@ -151,6 +151,12 @@
     }
   });
   for (const element of scrollers) sized.observe(element);
+
+  // A first column of sentences is no row's name: on a phone it gets room instead of staying.
+  for (const table of all(".table-scroll")) {
+    const names = [...table.querySelectorAll("tbody td:first-child")];
+    if (names.some((name) => name.textContent.length > 80)) table.classList.add("sentences");
+  }
 
   // A link into a folded block opens it; on paper folded callouts are shown.
   function reveal() {

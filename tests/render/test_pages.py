@@ -590,3 +590,79 @@ def test_swap_wins_against_another_build(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "rename", other_build_interferes)
     pages.swap(new, target, aside)
     assert contents(target) == {"mine": b"mine"}
+
+
+LOST = "# Not {.unnumbered}\n\nBegin [here](index.qmd), not at [the other](more/a.qmd#sec-a).\n"
+
+
+def tell(root: Path, keys: str) -> None:
+    """Adds keys to what `_quarto.yml` says of the book."""
+    config = (root / "_quarto.yml").read_text()
+    (root / "_quarto.yml").write_text(config.replace("book:\n", f"book:\n{keys}", 1))
+
+
+@pytest.mark.parametrize("path", ["", "/", "/sub/path", "/sub/path/"])
+def test_a_page_for_lost_readers_knows_where_the_site_is(tmp_path, path):
+    minimal(tmp_path, "more/a.qmd", **{"404.qmd": LOST, "more/a.qmd": "# A {#sec-a}\n"})
+    tell(tmp_path, f"  site-url: https://host.example{path}\n")
+    assert build(tmp_path) == 0
+    site, root = tmp_path / "_book", path.rstrip("/") + "/"
+    lost = soup(site, "404.html")
+    assert lost.title.text == "Not – Minimal"
+    addresses = [e.get("href") or e["src"] for e in lost.find_all(["a", "link", "script"])
+                 if e.get("href") or e.get("src")]
+    assert {f"{root}index.html", f"{root}more/a.html", f"{root}theme/site.css"} <= set(addresses)
+    assert all(address.startswith((root, "#")) for address in addresses), addresses
+    # Where the host serves the site at that path, every address leads somewhere.
+    (host := tmp_path / "host" / path.strip("/")).parent.mkdir(parents=True, exist_ok=True)
+    site.rename(host)
+    assert site_check.problems(tmp_path / "host") == []
+    index = (host / "search-index.js").read_text()
+    assert "404" not in index
+    named = re.findall("<loc>(.*?)</loc>", (host / "sitemap.xml").read_text())
+    assert named == [f"https://host.example{root}{page}" for page in ("index.html", "more/a.html")]
+
+
+def test_without_the_site_s_address_nothing_is_absolute(tmp_path):
+    minimal(tmp_path, **{"404.qmd": LOST.split(",")[0], "p.png": "picture"})
+    tell(tmp_path, "  image: /p.png\n")
+    assert build(tmp_path) == 0
+    site = tmp_path / "_book"
+    assert not (site / "sitemap.xml").exists() and site_check.problems(site) == []
+    head = soup(site, "index.html").head
+    assert not head.find("meta", property="og:image")
+    assert head.find("meta", attrs={"name": "twitter:card"})["content"] == "summary"
+
+
+def test_what_a_link_to_a_page_shows_elsewhere(tmp_path):
+    chapter = "---\ndescription: 'About \"A\" & <b>'\n---\n\n# A & \"B\"\n"
+    minimal(tmp_path, "more/a.qmd", **{"more/a.qmd": chapter, "p.png": "picture"})
+    keys = "  site-url: https://host.example/s\n  image: /p.png\n  image-alt: 'A \"p\"'\n"
+    tell(tmp_path, keys)
+    assert build(tmp_path) == 0
+    said = {
+        meta.get("property") or meta["name"]: meta["content"]
+        for meta in soup(tmp_path / "_book", "more/a.html").find_all("meta", content=True)
+        if meta.get("property") or meta.get("name")
+    }
+    assert said["og:title"] == "2 A & “B”" and said["og:description"] == 'About "A" & <b>'
+    assert said["og:type"] == "article" and said["og:site_name"] == "Minimal"
+    assert said["og:url"] == "https://host.example/s/more/a.html"
+    assert said["og:image"] == "https://host.example/s/p.png"
+    assert said["og:image:alt"] == 'A "p"' and said["twitter:card"] == "summary_large_image"
+    assert (tmp_path / "_book" / "p.png").read_text() == "picture"
+
+
+@pytest.mark.parametrize("key, value", [("site-url", "host.example"), ("site-url", "https://h/?q"),
+                                        ("image", "p.png"), ("image", "/none.png")])
+def test_addresses_that_would_lead_nowhere(tmp_path, capsys, key, value):
+    minimal(tmp_path, **{"p.png": "picture"})
+    tell(tmp_path, f"  {key}: {value}\n")
+    assert build(tmp_path) == 1
+    assert f"'{value}' is" in capsys.readouterr().err
+
+
+def test_code_on_the_page_for_lost_readers(tmp_path, capsys):
+    minimal(tmp_path, **{"404.qmd": "# Not {.unnumbered}\n\n`{python} 1`\n"})
+    assert build(tmp_path) == 1
+    assert "404.qmd" in capsys.readouterr().err

@@ -54,7 +54,9 @@ def problems(site: Path) -> list[str]:
             parts = urlsplit(target)
             if parts.scheme or parts.netloc:
                 continue
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path)))
+            # An address from the root: a server shows 404.html at any depth.
+            path = posixpath.join("/", posixpath.dirname(name), unquote(parts.path))
+            path = posixpath.normpath(path).lstrip("/")
             path = path if parts.path else name
             if not (site / path).is_file():
                 found.append(f"{name}: {target} leads to no file")

@@ -1,0 +1,111 @@
+"""Looks at a built website in a browser: axe-core's rules, errors, loads and widths."""
+
+from __future__ import annotations
+
+import importlib.resources
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SERIOUS = ("serious", "critical")
+HOST = "127.0.0.1"
+WIDE, PHONE = 1280, 390
+TOO_WIDE = """() => {
+  const width = document.documentElement.clientWidth;
+  return document.documentElement.scrollWidth > width ? document.documentElement.scrollWidth : 0;
+}"""
+# Only contrast can differ between the schemes; axe need not read the styles of its own accord.
+RULES = """async scheme => {
+  const wcag = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+  const runOnly = scheme === 'light' ? wcag : ['color-contrast'];
+  const found = await axe.run({ resultTypes: ['violations'], preload: false, runOnly });
+  return found.violations.flatMap(v => v.nodes.map(n => [v.impact, v.id, n.target.join(' ')]));
+}"""
+
+
+def axe() -> str:
+    """The text of axe-core."""
+    return (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
+@contextmanager
+def chromium() -> Iterator:
+    """A browser without a screen."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_) -> None:
+        pass
+
+
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """The address of the site on a server of its own."""
+    with ThreadingHTTPServer((HOST, 0), partial(_Quiet, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{HOST}:{server.server_port}"
+        server.shutdown()
+
+
+def problems(site: Path, browser) -> list[str]:
+    """What is wrong with the pages of a site, a line each; each page is opened once a scheme.
+
+    The rules are checked on the wide page, and the width on the phone's.
+    """
+    found: list[str] = []
+    files = sorted(file.relative_to(site).as_posix() for file in site.rglob("*.html"))
+    with served(site) as address:
+        for scheme in ("light", "dark"):
+            context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
+            for file in files:
+                page = context.new_page()
+                _listen(page, f"{file} ({scheme})", found)
+                page.set_viewport_size({"width": WIDE, "height": 900})
+                page.goto(f"{address}/{file}")
+                found += [f"{file} ({scheme}): {wrong}" for wrong in _wrong(page, scheme)]
+                page.close()
+            context.close()
+    return found
+
+
+def _wrong(page, scheme: str) -> Iterator[str]:
+    page.evaluate(axe())
+    for impact, rule, where in page.evaluate(RULES, scheme):
+        if impact in SERIOUS:
+            yield f"{impact}: {rule}: {where}"
+    for width in (WIDE, PHONE):
+        page.set_viewport_size({"width": width, "height": 844})
+        if wide := page.evaluate(TOO_WIDE):
+            yield f"{wide} px wide at {width} px"
+
+
+def _listen(page, name: str, found: list[str]) -> None:
+    def asked(request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme != "data" and parts.hostname != HOST:
+            found.append(f"{name}: asks {request.url}")
+
+    page.on("request", asked)
+    page.on("requestfailed", lambda request: found.append(f"{name}: no answer: {request.url}"))
+    page.on(
+        "response",
+        lambda r: found.append(f"{name}: {r.status}: {r.url}") if r.status >= 400 else None,
+    )
+    page.on("pageerror", lambda error: found.append(f"{name}: {error}"))
+    page.on(
+        "console", lambda m: found.append(f"{name}: {m.text}") if m.type == "error" else None
+    )
