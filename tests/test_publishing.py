@@ -142,7 +142,9 @@ def test_nothing_is_published_that_fails_a_check():
     assert set(jobs["publish"]["needs"]) == set(jobs) - {"publish"}
     assert jobs["test"] == {"uses": "./.github/workflows/test.yml"}
     steps = yaml.safe_load(read(".github/workflows/test.yml"))["jobs"]["test"]["steps"]
-    assert "make test" in [step.get("run") for step in steps]
+    runs = [step.get("run") for step in steps]
+    assert runs.index("chromium --version") < runs.index("make test")
+    assert 'which("chromium")' in read("tests/browser.py")
 
 
 def test_there_are_both_workflows():
