@@ -35,15 +35,15 @@ $(SPARK): requirements-spark.lock $(READY)
 book: $(READY)  ## Build website and PDF into _book/ (ENGINE=quarto|embedded forces a renderer)
 	@$(RUN) -m render book
 
-preview: book  ## Build the book and serve it at http://localhost:8000
+preview: book  ## Build the book and serve it at http://localhost:8000; `make book` elsewhere updates it
 	@$(RUN) -m http.server --directory _book --bind 127.0.0.1 8000
 
 notebooks: $(READY)  ## Write each chapter, executed, to notebooks/
 	@$(RUN) -m render notebooks
 
 data: $(READY)  ## Write the shipped tables anew (the same bytes)
-	@for study in engagement customers mooc netflix trialers; do \
-	  $(RUN) -m analysis simulate $$study --out data || exit 1; done
+	@studies=$$($(RUN) -c 'from analysis.contracts import CONTRACTS; print(*CONTRACTS)') && \
+	for study in $$studies; do $(RUN) -m analysis simulate $$study --out data || exit 1; done
 
 # One thread a worker for linear algebra: two workers of two threads wait for each other.
 # The front page's notebook has no output for nbval to compare, and runs every study.

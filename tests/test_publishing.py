@@ -1,5 +1,7 @@
 """What the documents and workflows name exists, so that no instruction is out of date."""
 
+import ast
+import importlib
 import re
 import shlex
 import tomllib
@@ -29,7 +31,7 @@ def read(name):
 
 def code(text):
     """Every code span and every line of a code block of a document, comments left out."""
-    fence = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    fence = re.compile(r"^ *```(.*?)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
     blocks = [body for info, body in fence.findall(text) if info in ("", "sh")]
     prose = fence.sub("", text)
     spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose)
@@ -68,6 +70,16 @@ def test_every_command_named_can_be_parsed(name):
         assert set(getattr(options, "studies", [])) <= set(CONTRACTS), arguments
 
 
+def test_every_line_of_python_named_calls_what_exists():
+    lines = [match[1] for name in DOCUMENTS for line in code(read(name))
+             if (match := re.search(r'python -c "(.*)"', line))]
+    assert len(lines) == 2
+    for line in lines:
+        for node in ast.walk(ast.parse(line)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert hasattr(importlib.import_module(node.value.id), node.attr), line
+
+
 @pytest.mark.parametrize("name", DOCUMENTS[:3])
 def test_every_file_linked_or_named_exists(name):
     text = read(name)
@@ -86,7 +98,7 @@ def test_versions_agree():
     assert citation["authors"] == [{"name": yaml.safe_load(read("_quarto.yml"))["book"]["author"]}]
     quarto = engine.QUARTO.removeprefix("quarto-cli==")
     assert f'version: "{quarto}"' in read(".github/workflows/publish.yml")
-    assert f"ARG QUARTO_VERSION={quarto}\n" in read("Containerfile")
+    assert f"ARG QUARTO_VERSION={quarto}\n" in read("Dockerfile")
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -94,12 +106,14 @@ def test_workflows_make_what_exists_and_may_do_no_more_than_they_must(path):
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
+        if "uses" in job:  # another workflow of the repository, which is looked at by itself
+            assert ROOT / job["uses"] in WORKFLOWS
+            continue
         assert job["timeout-minutes"] <= 60
         write = {name for name, may in job.get("permissions", {}).items() if may != "read"}
         deploys = any("deploy-pages" in step.get("uses", "") for step in job["steps"])
         assert write == ({"pages", "id-token"} if deploys else set())
         for step in job["steps"]:
-            assert re.search(r"@v\d+$", step.get("uses", "@v1"))
             for line in step.get("run", "").splitlines():
                 if line.strip().startswith("make "):
                     assert line.split()[1] in targets()
@@ -107,18 +121,55 @@ def test_workflows_make_what_exists_and_may_do_no_more_than_they_must(path):
                     assert (ROOT / file).exists()
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_commit_and_say_their_version(path):
+    used = re.findall(r"uses: (?!\./)(.*)", path.read_text(encoding="utf-8"))
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+def test_an_action_has_one_version_in_all_workflows():
+    used = {}
+    for path in WORKFLOWS:
+        for name, pin in re.findall(r"uses: ([\w/-]+)@(.*)", path.read_text(encoding="utf-8")):
+            used.setdefault(name, set()).add(pin)
+    assert all(len(pins) == 1 for pins in used.values()), used
+
+
+def test_nothing_is_published_that_fails_a_check():
+    jobs = yaml.safe_load(read(".github/workflows/publish.yml"))["jobs"]
+    assert set(jobs["publish"]["needs"]) == set(jobs) - {"publish"}
+    assert jobs["test"] == {"uses": "./.github/workflows/test.yml"}
+    steps = yaml.safe_load(read(".github/workflows/test.yml"))["jobs"]["test"]["steps"]
+    runs = [step.get("run") for step in steps]
+    assert runs.index("chromium --version") < runs.index("make test")
+    assert 'which("chromium")' in read("tests/browser.py")
+
+
 def test_there_are_both_workflows():
     assert [path.stem for path in WORKFLOWS] == ["publish", "test"]
 
 
 def test_what_the_container_copies_and_makes_exists():
-    text = read("Containerfile")
+    text = read("Dockerfile")
     copied = " ".join(re.findall(r"^COPY --chown=\S+ (.*) \S+$", text, re.MULTILINE)).split()
-    assert set(copied) > {"requirements.lock", "analysis"}
+    assert set(copied) > {"requirements.lock", "pyproject.toml", "Makefile"}
     assert all((ROOT / name).exists() for name in copied)
+    # Nothing gets into the image but what is named, so that tables of one's own do not.
+    first, *named = re.findall(r"^(?:\*|!.+)$", read(".dockerignore"), re.MULTILINE)
+    named = {name.removeprefix("!") for name in named}
+    assert first == "*" and set(copied) - {"."} <= named
+    assert all((ROOT / name).exists() for name in named)
+    config = yaml.safe_load(read("_quarto.yml"))
+    needed = [*config["book"]["chapters"], *config["book"]["appendices"], *config["filters"],
+              config["bibliography"], config["project"]["pre-render"]]
+    for file in needed:
+        assert Path(file).parts[0] in named, file
     # The environment's target is a file of the Makefile, whose name stands there in two parts.
     assert "make .venv/.ready" in text and "READY := $(VENV)/.ready" in read("Makefile")
-    assert "USER reader" in text and text.index("USER reader") < text.index("CMD")
+    # By number, which a cluster that runs nothing as root can check.
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$(?s:.*)^CMD", text, re.MULTILINE)
 
 
 def test_the_guide_lists_every_table_of_every_contract():

@@ -371,7 +371,10 @@ def test_other_tables_give_other_conclusions(site, copy, tmp_path):
         assert str(tmp_path) in said.replace("\\", "") and "synthetic" not in said
     marked = {file.stem for file in (site / "chapters").glob("*.html")
               if page(site, f"chapters/{file.name}").find(class_="callout-warning")}
-    assert marked == {"netflix-churn"}
+    assert marked == {"netflix-churn", "claims"}
+    for several in ("chapters/claims.html", "index.html"):
+        (box,) = page(site, several).find_all(class_="callout-warning")
+        assert "no tables for Netflix; what this page says of it" in box.get_text()
     banner = page(site, "chapters/netflix-churn.html").find(class_="callout-warning")
     assert banner.find_next(class_="answer") and not banner.find_previous("h2", id=True)
     assert "this chapter is shown on the shipped ones" in banner.get_text()

@@ -34,13 +34,33 @@ def provenance(s: Study, made: str) -> Prose:
 
 
 def banner(s: Study) -> Prose | None:
-    """A note for the top of a chapter whose study the reader's own data lack; else nothing."""
+    """A box for the top of a chapter whose study the reader's own data lack; else nothing."""
     if not s.fallback:
         return None
+    return _not_your_data(
+        "Your data hold no tables for this study, so this chapter is shown on the shipped ones."
+    )
+
+
+def banner_of_several(studies: Mapping[str, Study]) -> Prose | None:
+    """The same for a page about several studies.
+
+    Args:
+        studies: By what the reader calls them.
+    """
+    lacking = [name for name, s in studies.items() if s.fallback]
+    if not lacking:
+        return None
+    return _not_your_data(
+        f"Your data hold no tables for {listing(lacking)}; what this page says of "
+        f"{'it' if len(lacking) == 1 else 'them'} is about the shipped ones."
+    )
+
+
+def _not_your_data(text: str) -> Prose:
     return Prose(
         '::: {.callout-warning title="Not your data"}\n'
-        "Your data hold no tables for this study, so this chapter is shown on the shipped ones. "
-        "They are synthetic: nothing here is about your customers. "
+        f"{text} They are synthetic: nothing in them is about your customers. "
         "@sec-your-data says how to bring tables of your own.\n"
         ":::"
     )

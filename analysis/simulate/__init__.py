@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-STUDIES = ("engagement", "customers", "mooc", "netflix", "trialers")
-GENERATORS = {study: f"analysis.simulate.{study}" for study in STUDIES}
+from analysis.contracts import CONTRACTS
+
+GENERATORS = {study: f"analysis.simulate.{study}" for study in CONTRACTS}
 FORMATS = ("csv", "parquet")
 SMALLEST_SCALE = 0.01
 

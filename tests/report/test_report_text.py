@@ -158,6 +158,27 @@ def test_only_a_study_that_own_data_lack_has_a_banner(shipped, fallback, said):
         assert "synthetic" in found and "not" in found.lower()
 
 
+def test_a_page_about_several_studies_names_those_that_own_data_lack():
+    own, shipped = (SimpleNamespace(origin="a", shipped=s, fallback=s) for s in (False, True))
+    assert sentences.banner_of_several({"a": own, "b": own}) is None
+    one = sentences.banner_of_several({"a": own, "b": shipped})
+    assert "no tables for b; what this page says of it is" in one
+    some = sentences.banner_of_several({"a": shipped, "b": own, "c": shipped})
+    assert "no tables for a and c; what this page says of them is" in some
+    assert "synthetic" in some and some.splitlines()[0] == one.splitlines()[0]
+
+
+@pytest.mark.parametrize(("page", "answer"), [
+    ("index.qmd", "key_figures("), ("chapters/claims.qmd", ".answer}")])
+def test_pages_about_several_studies_have_the_banner_before_their_answers(page, answer):
+    read = qmd.read(ROOT, Path(page))
+    setup, banner = read.cells[:2]
+    assert banner.code.startswith("banner_of_several(") and banner.options["label"] == "banner"
+    before = read.blocks[read.blocks.index(setup) + 1: read.blocks.index(banner)]
+    assert not any(answer in block.source for block in before)
+    assert any(answer in block.source for block in read.blocks)
+
+
 @pytest.mark.parametrize("chapter", [
     "engagement", "customer-analytics", "mooc-segmentation", "netflix-churn", "trialer-ab-test"])
 def test_every_study_s_chapter_has_the_banner_before_its_answer(chapter):
