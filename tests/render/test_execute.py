@@ -157,7 +157,11 @@ def test_an_interrupt_ends_the_build_and_its_kernels(tmp_path):
     cell = f"```{{python}}\n{code}import time\ntime.sleep(60)\n```\n"
     root = minimal(tmp_path / "book", **{"index.qmd": f"# A\n\n{cell}"})
     command = [sys.executable, "-m", "render", "--root", str(root), "book", "--engine", "embedded"]
-    build = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # Started from a shell's background, a process would ignore the signal.
+    build = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     while not (pid.exists() and pid.read_text()):
         time.sleep(0.05)
         assert build.poll() is None
