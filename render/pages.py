@@ -19,7 +19,7 @@ import pypandoc
 import typst
 
 from render import qmd
-from render.book import Book
+from render.book import Book, Page
 from render.errors import BookError
 from render.markdown import Rendered
 from render.notebooks import path_of
@@ -114,15 +114,11 @@ def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
         markdown = work / f"{number}.md"
         markdown.write_text(text.text, encoding="utf-8")
         notebook = path_of(page.source)
+        root = "../" * (len(PurePosixPath(page.href).parts) - 1)
         pages.append(
-            {
-                "source": str(page.source),
-                "appendix": page.appendix,
-                "href": page.href,
-                "root": "../" * (len(PurePosixPath(page.href).parts) - 1),
-                "markdown": str(markdown),
+            _planned(page, chapter, root, markdown)
+            | {
                 "file_names": list(text.files),
-                "description": chapter.meta.get("description", ""),
                 "notebook": str(notebook) if (book.root / notebook).is_file() else "",
             }
         )
@@ -173,17 +169,21 @@ def _lost(book: Book, work: Path) -> dict:
             raise BookError("this page holds no code", LOST, block.line)
     markdown = work / "lost.md"
     markdown.write_text("\n".join(block.source for block in chapter.blocks), encoding="utf-8")
-    lost = {
-        "source": str(LOST),
-        "appendix": False,
-        "href": str(LOST.with_suffix(".html")),
-        "root": book.site_path,
+    return {"lost": _planned(Page(LOST), chapter, book.site_path, markdown)}
+
+
+def _planned(page: Page, chapter: Chapter, root: str, markdown: Path) -> dict:
+    """What book.lua is told of a page; `root` leads from it to the root of the site."""
+    return {
+        "source": str(page.source),
+        "appendix": page.appendix,
+        "href": page.href,
+        "root": root,
         "markdown": str(markdown),
         "file_names": [],
         "description": chapter.meta.get("description", ""),
         "notebook": "",
     }
-    return {"lost": lost}
 
 
 def _pandoc_problem(book: Book, stderr: str) -> BookError | None:

@@ -1,22 +1,15 @@
 """The stored comparisons with other programs and published results are what comes out today."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+import scripts
 
 from analysis.report import agreement
-
-SCRIPT = Path(__file__).resolve().parents[1] / "bench" / "agreement.py"
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("agreement_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load(scripts.BENCH / "agreement.py")
 
 
 def test_methods_agree_with_other_programs_as_stored(script):
@@ -28,7 +21,7 @@ def test_methods_agree_with_other_programs_as_stored(script):
     # Libraries' versions may be others here, their names not.
     assert again["against"].str.split().str[0].tolist() == (
         kept["against"].str.split().str[0].tolist())
-    root = SCRIPT.parents[1]
+    root = scripts.BENCH.parent
     assert all((root / module).is_file() for module in kept["module"])
 
 

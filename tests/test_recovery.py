@@ -1,25 +1,18 @@
 """The stored simulations: one is run again, and their intervals keep their promise."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+import scripts
 from scipy import stats
 
 from analysis import recovery
 from analysis.report import methods
 
-SCRIPT = Path(__file__).resolve().parents[1] / "bench" / "recovery.py"
-
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("recovery_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load(scripts.BENCH / "recovery.py")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ verdict on them is about what their generator planted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,22 +69,24 @@ class Measured:
 def measure(tables: Tables, study: Study | None = None) -> Measured:
     """What the claims need."""
     period = events.period(tables)
-    if study:
-        return Measured(
-            totals=study.totals, conversion=study.conversion, buyers=buyers(tables, period),
-            test=study.test, design=study.design, lift=study.lift, seasons=study.seasons)
+    found = vars(study) if study else _parts(tables, period)
+    shared = [each.name for each in fields(Measured) if each.name != "buyers"]
+    return Measured(buyers=buyers(tables, period), **{name: found[name] for name in shared})
+
+
+def _parts(tables: Tables, period: Period) -> dict[str, Any]:
+    """The parts of the study that the claims need, by the name of the field."""
     test = paywall.paywall_test(tables, period)
     plan = design.design(test)
-    return Measured(
-        totals=kpis.totals(tables, period),
-        conversion=kpis.conversion(tables, period),
-        buyers=buyers(tables, period),
-        test=test,
-        design=plan,
-        lift=lift.lift(test, plan),
-        seasons=seasons.seasons(
+    return {
+        "totals": kpis.totals(tables, period),
+        "conversion": kpis.conversion(tables, period),
+        "test": test,
+        "design": plan,
+        "lift": lift.lift(test, plan),
+        "seasons": seasons.seasons(
             series.daily(tables, period), series.releases(tables), test.by_date),
-    )
+    }
 
 
 def buyers(tables: Tables, period: Period) -> pd.DataFrame:

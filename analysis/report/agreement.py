@@ -75,8 +75,13 @@ def _as_printed(row) -> str:
     return f"{row.ours:.{digits}f}"
 
 
-def _equal(frame: pd.DataFrame) -> list[bool]:
-    return [float(_as_printed(row)) == float(row.published) for row in frame.itertuples()]
+def _off(frame: pd.DataFrame) -> list[float]:
+    """How far ours lies from each published value, relative to it; 0 where it prints the same."""
+    return [
+        0.0 if float(_as_printed(row)) == float(row.published)
+        else abs(row.ours - float(row.published)) / abs(float(row.published))
+        for row in frame.itertuples()
+    ]
 
 
 def published_table(frame: pd.DataFrame) -> Prose:
@@ -87,20 +92,16 @@ def published_table(frame: pd.DataFrame) -> Prose:
                    for source in frame["source"]],
         "Published": [Prose(value.replace("-", MINUS)) for value in frame["published"]],
         "Ours": [Prose(_as_printed(row).replace("-", MINUS)) for row in frame.itertuples()],
-        "Relative difference": [
-            Prose("0") if equal else
-            power_of_ten(abs(row.ours - float(row.published)) / abs(float(row.published)))
-            for row, equal in zip(frame.itertuples(), _equal(frame), strict=True)],
+        "Relative difference": [power_of_ten(value) for value in _off(frame)],
     })
     return table(shown, {name: Prose for name in shown.columns[1:]})
 
 
 def published_sentence(frame: pd.DataFrame) -> Prose:
     """How many come out as printed, and how far off the others are."""
-    equal = sum(_equal(frame))
-    worst = (abs(frame["ours"] - frame["published"].astype(float))
-             / abs(frame["published"].astype(float)))[[not e for e in _equal(frame)]].max()
+    off = _off(frame)
+    equal = off.count(0.0)
     text = f"{number(equal)} of {number(len(frame))} printed values come out to the last digit"
     if equal == len(frame):
         return Prose(f"{text}.")
-    return Prose(f"{text}; the others differ by less than {power_of_ten(worst)} of the value.")
+    return Prose(f"{text}; the others differ by less than {power_of_ten(max(off))} of the value.")

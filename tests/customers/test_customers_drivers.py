@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import drivers_frames as made
 import numpy as np
 import pandas as pd
 import pytest
+import scripts
 from scipy import stats
 
 from analysis import results
@@ -21,11 +21,7 @@ TRUTH = json.loads((HERE / "oracle" / "drivers_truth.json").read_text())
 
 
 def _script():
-    spec = importlib.util.spec_from_file_location(
-        "drivers_truth", HERE / "oracle" / "drivers_truth.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load(HERE / "oracle" / "drivers_truth.py")
 
 
 @pytest.fixture(scope="module")
