@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _stop_like_an_interrupt() -> None:
     """Lets SIGTERM, which ends CI jobs, end kernels and take files away as Ctrl-C does."""
+    # A script's background begins with the interrupt ignored, and would ignore both.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
