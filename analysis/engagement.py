@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.kept import kept, or_kept
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 from analysis.stats import descriptive, intervals, multiplicity, power, two_sample
@@ -238,11 +239,13 @@ class Study(Headline):
     experiments: Mapping[str, Experiment]
 
 
+@or_kept
 def headline(tables: Tables) -> Headline:
     """Answers the study's questions; see `analyse`."""
     return Headline(**_headline(tables, load(tables)))
 
 
+@kept
 def analyse(tables: Tables) -> Study:
     """Runs the study.
 

@@ -162,44 +162,44 @@ def _found(trusted, measured, help_, done, grown) -> dict[str, tuple[float, floa
 
 def _p_values(trusted, measured, help_, done, grown) -> dict[str, float]:
     """The p-values that the study shows, each without the correction for the others."""
-    found = {"split, 30% planned": trusted.split.p_exact}
+    found = {"split as planned": trusted.split.p_exact}
     found |= {f"cohorts alike: {check}": p for check, p in trusted.checks.p_value.items()}
-    found |= {f"{family}: {name}": p for (family, name), p in measured.tests.p_value.items()
+    found |= {f"metrics: {name}, {family}": p
+              for (family, name), p in measured.tests.p_value.items()
               if family != "guardrail"}  # which is the check "untouched"
-    found |= {f"{outcome} alike in every {dimension}": p
+    found |= {f"subgroups alike: {outcome}, {dimension}": p
               for (outcome, dimension), p in measured.interactions.p_value.items()}
-    found |= {f"{outcome}, drift over the hours": p for outcome, p in measured.drift.p_value.items()}
+    found |= {f"drift over the hours: {outcome}": p
+              for outcome, p in measured.drift.p_value.items()}
 
     rates, faster = help_.complete.p_value, help_.faster
-    found |= {f"completed with {value}, {by}": rates[by, value]
+    found |= {f"completed with CS: {value}, {by}": rates[by, value]
               for by, value in rates.index if by in ("first", "all", "first_channel")}
-    of_cs = faster.loc[("first", "CS")]
-    found |= {"faster with CS, log-rank": of_cs.log_rank_p, "faster with CS, Cox": of_cs.p_value,
-              "faster with CS, hazards proportional": of_cs.changes_p}
-    found |= {f"who chooses CS: {trait}": p for trait, p in help_.choice.p_value.items()}
     if "first" in help_.adjusted:
         adjusted = help_.adjusted["first"].difference
-        found["completed with CS, adjusted"] = float(adjusted.contains(0))
+        found["completed with CS: adjusted"] = float(adjusted.contains(0))  # 0: rejected
+    of_cs = faster.loc[("first", "CS")]
+    found |= {"faster with CS: log-rank": of_cs.log_rank_p, "faster with CS: Cox": of_cs.p_value,
+              "faster with CS: proportional hazards": of_cs.changes_p}
+    found |= {f"who chooses CS: {trait}": p for trait, p in help_.choice.p_value.items()}
     if help_.moved:
-        found |= {f"CS by the lot, {outcome}": effect.p_value
+        found |= {f"CS by the lot: {outcome}": effect.p_value
                   for outcome, effect in help_.moved.effects.items()}
         found |= {f"cohorts alike before the widget: {trait}": p
                   for trait, p in help_.moved.alike.p_value.items()}
 
-    found |= {"conversion by completions, trend": done.trend.p_value,
-              "conversion by completions, logit": done.logistic.p_value,
-              "conversion by completions, curved": done.logistic.curvature_p,
-              "conversion by completions, last step": done.last_first_p,
-              "conversion a completion, by the lot": done.instrument.p_value}
-    found |= {f"conversion, step {step}": p for step, p in done.jumps.p_value.items()}
-    found |= {f"conversion by completions, {between}": p
-              for between, p in done.interactions.p_value.items()}
+    steps_ = {"trend": done.trend.p_value, "logit": done.logistic.p_value,
+              "curved": done.logistic.curvature_p, "last step": done.last_first_p,
+              "by the lot": done.instrument.p_value}
+    steps_ |= {f"step {step}": p for step, p in done.jumps.p_value.items()}
+    steps_ |= {f"alike by {between}": p for between, p in done.interactions.p_value.items()}
+    found |= {f"conversion by completions: {name}": p for name, p in steps_.items()}
 
     for column, name in (("p_value", "trend"), ("bend_p", "bend"), ("parts_p", "parts")):
-        found |= {f"{outcome} over the hours, {name}": p
+        found |= {f"success over the hours: {outcome}, {name}": p
                   for outcome, p in grown.by_hour[column].items()}
-    found |= {f"task {later} against {earlier}, all": p
+    found |= {f"task against task: {later} and {earlier}": p
               for (later, earlier), p in grown.naive.p_value.items()}
-    found |= {f"task {later} against {earlier}, same people: {what}": p
+    found |= {f"task against task, same people: {what}, {later} and {earlier}": p
               for (what, later, earlier), p in grown.same.p_value.items()}
     return found

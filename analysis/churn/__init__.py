@@ -37,6 +37,7 @@ from analysis.churn.recommendations import Recommendations
 from analysis.churn.reductions import Reductions, reduce
 from analysis.churn.retention import Retention
 from analysis.churn.traits import Traits
+from analysis.kept import kept
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 
@@ -95,6 +96,7 @@ class Study(Reductions):
     real: Real
 
 
+@kept
 def analyse(tables: Tables) -> Study:
     """Runs the study."""
     table = tables.table("subscribers")

@@ -41,6 +41,7 @@ from analysis.customers.lift import Lift
 from analysis.customers.looks import Looks
 from analysis.customers.paywall import PaywallTest
 from analysis.customers.seasons import Seasons
+from analysis.kept import kept
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 
@@ -192,6 +193,7 @@ def reductions(tables: Tables, period: Period) -> dict[str, Any]:
     }
 
 
+@kept
 def analyse(tables: Tables) -> Study:
     """Runs the study on the tables of `customers`."""
     period = events.period(tables)

@@ -19,6 +19,7 @@ from analysis.experiment.real import Real
 from analysis.experiment.reductions import Reductions, per_customer, reduce
 from analysis.experiment.steps import Steps
 from analysis.experiment.trust import Trust, Verdict
+from analysis.kept import kept
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
 
@@ -65,6 +66,7 @@ class Study(Reductions):
     real: Real
 
 
+@kept
 def analyse(tables: Tables) -> Study:
     """Runs the study.
 

@@ -16,6 +16,7 @@ import pandas as pd
 from ibis import _
 
 from analysis import exploration
+from analysis.kept import kept, or_kept
 from analysis.mooc import (
     audience,
     behaviour,
@@ -132,8 +133,13 @@ class Study(Headline):
     cohorts: pd.DataFrame
 
 
+@or_kept
 def headline(tables: Tables) -> Headline:
     """Answers the study's first questions; see `analyse`."""
+    return _headline(tables)
+
+
+def _headline(tables: Tables) -> Headline:
     users, events, courses, orders = _tables(tables)
     scope = _scope(users, events, courses, orders)
     return Headline(
@@ -146,13 +152,14 @@ def headline(tables: Tables) -> Headline:
     )
 
 
+@kept
 def analyse(tables: Tables) -> Study:
     """Runs the study.
 
     Raises:
         ValueError: A table without a row.
     """
-    first = headline(tables)
+    first = _headline(tables)
     users, events, courses, orders = _tables(tables)
     as_of = _day(first.scope.as_of)
     enrolled = first.funnel.by_course.set_axis(["enrolments", "completions"], axis=1)

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from ibis import _
 from scipy import stats
+from statsmodels.genmod import families
+from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
 from analysis.days import day_number, iso_day, iso_month, month_number
@@ -454,8 +455,8 @@ def _trend(sold: np.ndarray, total: np.ndarray, years: np.ndarray) -> tuple | No
     with warnings.catch_warnings():
         warnings.simplefilter("error", PerfectSeparationWarning)
         try:
-            fit = sm.GLM(np.column_stack((sold, total - sold)), design,
-                         family=sm.families.Binomial()).fit()
+            fit = GLM(np.column_stack((sold, total - sold)), design,
+                      family=families.Binomial()).fit()
         except (PerfectSeparationWarning, np.linalg.LinAlgError):
             return None
     df = len(years) - 2

@@ -31,14 +31,13 @@ Runs = dict[str, pd.DataFrame]
 
 NOMINAL, ALPHA = 0.95, 0.05
 NULL = "null"  # the world in which nothing is planted
-TEST = "test: "
 STUDIES = {
     "engagement": "Engagement", "customers": "Customer analytics", "mooc": "MOOC",
     "netflix": "Netflix", "trialers": "Trialers",
 }
 WORLDS = {
     "planted": "as planted", NULL: "nothing planted", "works": "widget works",
-    "engages": "widget engages only", "harms": "widget harms",
+    "nothing": "widget does nothing", "engages": "widget engages only", "harms": "widget harms",
 }
 MEASURES = ("views", "purchases", "revenue")
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -53,6 +52,11 @@ NAMES = {
     "test: revenue.ratio": "revenue a user, ratio",
     "test: paywall_purchases_per_view.ratio": "purchases per view, ratio",
     "belief: lift": "lift, Bayesian interval",
+    "split": "share in Test",
+    "engagement": "used CS, difference", "conversion": "converted, difference",
+    "all three tasks": "completed all three tasks, difference",
+    "completions": "tasks completed, difference",
+    "conversion a completion": "conversion a completion, by the lot",
 } | {
     f"{measure}: {term}": name.format(measure) for measure in MEASURES for term, name in {
         "trend": "trend of {}, a year (log)", "amplitude": "yearly wave of {} (log)",
@@ -65,7 +69,13 @@ DECISIONS = {
         "keep": "keep the old paywall", "distrust": "mend the assignment",
         "unknown": "nothing to decide",
     },
+    "trialers": {
+        "double down": "double down on the widget", "run longer": "run the test longer",
+        "pivot": "pivot to something else", "distrust": "mend the test",
+        "unknown": "nothing to decide",
+    },
 }
+READINGS = {"naive": "as customers come", "adjusted": "adjusted", "moved": "by the lot"}
 
 
 def stored() -> Runs:
@@ -89,7 +99,9 @@ def _name(quantity: str) -> str:
         return f"weekdays of {head}, all seven"
     if head in MEASURES and tail.startswith("release "):
         return f"release, on {head} (log)"
-    return " ".join(quantity.removeprefix(TEST).replace("_", " ").replace(".", ", ").split())
+    if head == "first trouble":
+        return f"{tail}, at the first trouble"
+    return " ".join(quantity.replace("_", " ").replace(".", ", ").split())
 
 
 def _world(world: str) -> str:
@@ -102,11 +114,6 @@ def _first(part: pd.DataFrame) -> str:
     return next((world for world in worlds if world != NULL), worlds[0])
 
 
-def _estimates(part: pd.DataFrame) -> pd.DataFrame:
-    """The rows with an interval and a truth to hold."""
-    return part.dropna(subset=["truth", "low", "high"])
-
-
 def _coverage(runs: Runs) -> pd.DataFrame:
     """How often intervals hold the truth: a row a study, world and quantity by reader's name.
 
@@ -115,7 +122,7 @@ def _coverage(runs: Runs) -> pd.DataFrame:
     """
     rows = []
     for study, part in runs.items():
-        frame = recovery.coverage(_estimates(part))
+        frame = recovery.coverage(part)
         frame["name"] = frame["quantity"].map(_name)
         for (world, name), same in frame.groupby(["world", "name"], sort=False):
             one = same.iloc[0]
@@ -274,28 +281,33 @@ def coverage_sentence(runs: Runs) -> Prose:
 def _rejections(runs: Runs) -> pd.DataFrame:
     """How often each test rejects at 5%: a row a study, world and test.
 
-    A test is one that the study makes and the runs store ("test: ", 1 where it rejected). Of a
-    study whose runs store none, intervals are read as tests: those of differences and ratios of
-    which the null world has none (0 or 1), which they leave out or not.
+    A test is one that the study makes and the runs store (`recovery.TEST`). Of a study whose runs
+    store none, intervals are read as tests: those of differences and ratios of which the null
+    world has none (0 or 1), which they leave out or not. Tests of one kind, named "KIND: ...",
+    share a `kind`.
     """
     rows = []
     for study, part in runs.items():
-        made = part[part["quantity"].str.startswith(TEST) & part["truth"].isna()]
-        made = made.dropna(subset=["estimate"]).assign(rejected=lambda f: f["estimate"] == 1)
-        tests = made if len(made) else _as_tests(_estimates(part))
+        made = part[part["quantity"].str.startswith(recovery.TEST)]
+        made = made.assign(
+            quantity=made["quantity"].str.removeprefix(recovery.TEST),
+            rejected=made["estimate"] == 1)
+        tests = made if len(made) else _as_tests(part)
         for (world, quantity), same in tests.groupby(["world", "quantity"], sort=False):
             share = intervals.proportion(int(same["rejected"].sum()), len(same))
+            name = _name(quantity)
             rows.append({
-                "study": study, "world": world, "name": _name(quantity),
-                "runs": len(same), "rejected": share.estimate, "low": share.low,
-                "high": share.high,
+                "study": study, "world": world, "name": name,
+                "kind": name.partition(": ")[0] if len(made) else name, "runs": len(same),
+                "rejected": share.estimate, "low": share.low, "high": share.high,
             })
     return pd.DataFrame(
-        rows, columns=["study", "world", "name", "runs", "rejected", "low", "high"])
+        rows, columns=["study", "world", "name", "kind", "runs", "rejected", "low", "high"])
 
 
-def _as_tests(held: pd.DataFrame) -> pd.DataFrame:
+def _as_tests(part: pd.DataFrame) -> pd.DataFrame:
     """Intervals of effects that some world has, and the null world not, with `rejected`."""
+    held = part.dropna(subset=["truth", "low", "high"])
     null = held[held["world"] == NULL].groupby("quantity")["truth"].agg(["min", "max"])
     none = null.loc[(null["min"] == null["max"]) & null["min"].isin([0.0, 1.0]), "min"]
     truth = held.groupby("quantity")["truth"].agg(["min", "max"])
@@ -306,9 +318,14 @@ def _as_tests(held: pd.DataFrame) -> pd.DataFrame:
 
 
 def rejections_figure(runs: Runs) -> p9.ggplot:
-    """How often each test rejects, in the null world and where something is planted."""
+    """How often each test rejects, in the null world and where something is planted.
+
+    Tests of one kind stand in one row, without their intervals.
+    """
     frame = _rejections(runs)
-    frame["row"] = [figures.short(name, 48) for name in frame["name"]]
+    frame["row"] = [figures.short(name, 48) for name in frame["kind"]]
+    several = frame.groupby(["study", "world", "kind"])["name"].transform("size") > 1
+    frame.loc[several, ["low", "high"]] = float("nan")
     frame["row"] = pd.Categorical(frame["row"], list(dict.fromkeys(frame["row"]))[::-1])
     frame["study"] = pd.Categorical(frame["study"].map(STUDIES), list(STUDIES.values()))
     frame["study"] = frame["study"].cat.remove_unused_categories()
@@ -329,9 +346,21 @@ def rejections_figure(runs: Runs) -> p9.ggplot:
 
 
 def rejections_table(runs: Runs) -> Prose:
-    """Type-I error and power of each test."""
-    return _by_world(_rejections(runs), "Test", lambda row: (
-        f"{percent(row.rejected)} ({interval(100 * row.low, 100 * row.high, 0)})"))
+    """Type-I error and power of each test; of tests of one kind the least and the most."""
+    rows = []
+    for (study, world, kind), same in _rejections(runs).groupby(
+            ["study", "world", "kind"], sort=False):
+        one, shares = same.iloc[0], same["rejected"]
+        rows.append({
+            "study": study, "world": world, "name": kind, "tests": same["name"].nunique(),
+            "shown": f"{percent(one['rejected'])} "
+                     f"({interval(100 * one['low'], 100 * one['high'], 0)})"
+            if len(same) == 1 else f"{percent(shares.min())} to {percent(shares.max())}"})
+    frame = pd.DataFrame(rows, columns=["study", "world", "name", "tests", "shown"])
+    most = frame.groupby(["study", "name"])["tests"].transform("max")
+    frame["name"] = [name if n == 1 else f"{name} ({count(int(n), 'test')})"
+                     for name, n in zip(frame["name"], most, strict=True)]
+    return _by_world(frame, "Test", lambda row: row.shown)
 
 
 def rejections_sentence(runs: Runs) -> Prose:
@@ -399,13 +428,68 @@ def decisions_table(runs: Runs) -> Prose:
 
 
 def decisions_sentence(runs: Runs) -> Prose:
-    """What the errors of the app's rule are."""
-    if "customers" not in runs:
+    """What the errors of the rules are: the app's, and that of the widget in each of its worlds."""
+    said = []
+    if "customers" in runs:
+        shares = recovery.decisions(runs["customers"])
+        wrong, right = shares.loc["ship", NULL], shares.loc["ship", "planted"]
+        said.append(
+            f"Where the new paywall does nothing, {percent(wrong)} of such tests would have given "
+            f"it to everybody; where it works as planted, {percent(right, 0)} do. "
+            "The rest is not lost but undecided: that is what a test of this size can do.")
+    if "trialers" in runs:
+        shares = recovery.decisions(runs["trialers"])
+
+        def often(action: str, world: str) -> Prose:
+            return percent(shares.loc[action, world], 0)
+
+        said.append(
+            f"The help widget is doubled down on in {often('double down', 'works')} of the tests "
+            f"in which it works, and in {often('double down', 'nothing')} of those in which "
+            f"nobody notices it, {often('double down', 'engages')} of those in which it brings "
+            f"people to CS and CS does not help, and {often('double down', 'harms')} of those in "
+            f"which it puts people off. It is left in {often('pivot', 'works')}, "
+            f"{often('pivot', 'nothing')}, {often('pivot', 'engages')} and "
+            f"{often('pivot', 'harms')} of them.")
+    return Prose(" ".join(said))
+
+
+def _points(share: float) -> Prose:
+    """A difference of shares (0..1) in percentage points, signed."""
+    return Prose(f"{'+' if share > 0 else ''}{number(100 * share, 1)}")
+
+
+def readings_table(runs: Runs) -> Prose:
+    """Readings of one effect that may be biased: what they find, and whether they hold the truth."""
+    rows = []
+    for study, part in runs.items():
+        for row in recovery.readings(part).itertuples():
+            rows.append({
+                "Study": STUDIES[study], "World": _world(row.world),
+                "Reading": READINGS.get(row.quantity, _name(row.quantity)),
+                "True effect": Prose(_points(row.truth)), "Mean found": Prose(_points(row.mean)),
+                "Intervals that hold it": Prose(
+                    f"{percent(row.covered)} "
+                    f"({interval(100 * row.covered_low, 100 * row.covered_high, 0)})"),
+            })
+    shown = ("True effect", "Mean found", "Intervals that hold it")
+    frame = pd.DataFrame(rows, columns=["Study", "World", "Reading", *shown])
+    return _by_study(frame, {name: Prose for name in shown})
+
+
+def readings_sentence(runs: Runs) -> Prose:
+    """What the plain reading of the effect of CS makes of it, and what the lot does."""
+    if "trialers" not in runs:
         return Prose("")
-    shares = recovery.decisions(runs["customers"])
-    wrong, right = shares.loc["ship", NULL], shares.loc["ship", "planted"]
+    frame = recovery.readings(runs["trialers"])
+    frame = frame[frame["world"] == _first(runs["trialers"])].set_index("quantity")
+    plain, adjusted, lot = (frame.loc[name] for name in READINGS)
     return Prose(
-        f"Where the new paywall does nothing, {percent(wrong)} of such tests would have given it to "
-        f"everybody; where it works as planted, {percent(right, 0)} do. The rest is not lost but "
-        "undecided: that is what a test of this size can do."
-    )
+        f"In trialers' tables Customer Success raises completion by {_points(plain['truth'])} "
+        f"percentage points, and "
+        f"the comparison of customers as they come finds {_points(plain['mean'])} on average: "
+        f"{percent(plain['covered'], 0)} of its intervals hold the truth. "
+        f"Holding equal what is known makes {_points(adjusted['mean'])} of it "
+        f"({percent(adjusted['covered'], 0)}). "
+        f"By the lot it is {_points(lot['mean'])} where {_points(lot['truth'])} is true of those "
+        f"whom the widget moves, and {percent(lot['covered'], 0)} of the intervals hold that.")

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
+from statsmodels.genmod import families
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from analysis.stats._common import Record, Values, as_sample, check_count, check_fraction
 from analysis.stats.intervals import Interval, proportion
@@ -474,8 +475,8 @@ def log_mean(x: Design, outcome: Sums, confidence: float = 0.95) -> LogMean:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # In units of the overall mean, so that convergence does not depend on the currency.
-        result = sm.GLM(
-            outcome.total / n / overall, matrix, family=sm.families.Poisson(), freq_weights=n,
+        result = GLM(
+            outcome.total / n / overall, matrix, family=families.Poisson(), freq_weights=n,
         ).fit(**CONVERGED)
     params = np.array(result.params)
     if np.abs(matrix @ params).max() > FAR:
@@ -870,7 +871,7 @@ def _fit_logit(matrix: Values, successes: Values, trials: Values, start: Values 
         # Separation is looked for by the caller, who can name the columns.
         warnings.simplefilter("ignore")
         outcome = np.column_stack([successes, trials - successes])
-        model = sm.GLM(outcome, matrix, family=sm.families.Binomial())
+        model = GLM(outcome, matrix, family=families.Binomial())
         return model.fit(start_params=start, **CONVERGED)
 
 
@@ -900,7 +901,8 @@ def _summary(
 ) -> dict:
     """The fields that every fit shares."""
     z = stats.norm.isf((1 - confidence) / 2)
-    error = np.sqrt(np.diag(covariance))
+    # Where a coefficient is known exactly, rounding may leave its variance a little below 0.
+    error = np.sqrt(np.maximum(np.diag(covariance), 0))
     statistic = params / error
     frame = pd.DataFrame({
         "factor": [INTERCEPT, *(c.factor for c in x.columns)],

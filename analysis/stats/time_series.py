@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from statsmodels.genmod import families
+from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 from statsmodels.tsa.seasonal import STL
@@ -213,7 +214,7 @@ def log_linear(series: ArrayLike, design: pd.DataFrame, lags: int = WEEK) -> Log
         warnings.simplefilter("error", ConvergenceWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            fit = sm.GLM(y, x, family=sm.families.Poisson()).fit()
+            fit = GLM(y, x, family=families.Poisson()).fit()
         except (ConvergenceWarning, ValueError, np.linalg.LinAlgError):
             return None
     mu = np.asarray(fit.fittedvalues, dtype=float)
@@ -401,10 +402,12 @@ def forecast(
     x = design[list(model.terms)].to_numpy(dtype=float)
     days = len(x)
     mean = np.exp(x @ model.estimates.to_numpy())
-    # The root of the covariance by its eigenvalues, which rounding may leave a little below 0.
+    # The root of the covariance by its eigenvalues, which rounding may leave a little below 0. Of
+    # all roots the symmetric one: it does not depend on the signs of the eigenvectors, which
+    # another machine may choose otherwise.
     values, vectors = np.linalg.eigh(model.covariance.to_numpy())
-    root = vectors * np.sqrt(np.clip(values, 0, None))
-    drawn = model.estimates.to_numpy() + rng.standard_normal((paths, x.shape[1])) @ root.T
+    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    drawn = model.estimates.to_numpy() + rng.standard_normal((paths, x.shape[1])) @ root
     expected = np.exp(np.clip(drawn @ x.T, -50, 50))
 
     roots = np.sqrt(model.fitted)

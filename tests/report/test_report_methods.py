@@ -20,7 +20,7 @@ def made(world, quantity, truth, held, runs=100, test=None, decided=None):
     rows = [(world, seed, quantity, truth, truth + 0.5, truth - 1 if seed < held else truth + 0.2,
              truth + 1) for seed in range(runs)]
     if test is not None:
-        rows += [(world, seed, "test: minutes_rose", None, float(seed < test), None, None)
+        rows += [(world, seed, f"{recovery.TEST}minutes_rose", None, float(seed < test), None, None)
                  for seed in range(runs)]
     if decided is not None:
         taken = ["act" if seed < decided else "wait_longer" for seed in range(runs)]

@@ -299,6 +299,23 @@ def test_forecast_is_repeatable_and_ordered():
     assert wide.total_low < one.total_low and one.total_high < wide.total_high
 
 
+def test_a_forecast_does_not_depend_on_how_a_machine_signs_eigenvectors(monkeypatch):
+    y = simulated(200, np.random.default_rng(2))[0]
+    x = calendar(228).drop(columns=["cos", "sin", "release"])
+    fit = ts.log_linear(y, x[:200])
+    one = ts.forecast(fit, x[200:], seed=1)
+    eigh = np.linalg.eigh
+
+    def signed(matrix):
+        values, vectors = eigh(matrix)
+        return values, vectors * np.resize([-1, 1], len(values))
+
+    monkeypatch.setattr(np.linalg, "eigh", signed)
+    other = ts.forecast(fit, x[200:], seed=1)
+    np.testing.assert_allclose(other.low, one.low)
+    assert (other.total_low, other.total_high) == pytest.approx((one.total_low, one.total_high))
+
+
 def test_decomposition_adds_up_and_finds_the_parts():
     t = np.arange(400)
     week = np.array([0, -1, -1, 0, 1, 2, -1.0])
