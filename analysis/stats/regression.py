@@ -441,6 +441,9 @@ def least_squares(x: Design, outcome: Sums, confidence: float = 0.95) -> LeastSq
         shape["excess_kurtosis"] = fourth / total / (residual / total) ** 2 - 3
         pagan = _breusch_pagan(matrix, n, left, fourth)
     naive = np.sqrt(np.diag(bread) * variance)
+    robust = np.sqrt(np.maximum(np.diag(covariance), 0))  # as in `_summary`
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio_of_errors = float((robust / naive).max())
     return LeastSquares(
         **_summary(x, params, covariance, n, "HC3", confidence),
         fitted=x.matrix @ params,
@@ -449,7 +452,7 @@ def least_squares(x: Design, outcome: Sums, confidence: float = 0.95) -> LeastSq
         **shape,
         breusch_pagan=pagan[0],
         breusch_pagan_p=pagan[1],
-        ratio_of_errors=float((np.sqrt(np.diag(covariance)) / naive).max()),
+        ratio_of_errors=ratio_of_errors,
     )
 
 
@@ -903,7 +906,8 @@ def _summary(
     z = stats.norm.isf((1 - confidence) / 2)
     # Where a coefficient is known exactly, rounding may leave its variance a little below 0.
     error = np.sqrt(np.maximum(np.diag(covariance), 0))
-    statistic = params / error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = params / error
     frame = pd.DataFrame({
         "factor": [INTERCEPT, *(c.factor for c in x.columns)],
         "level": ["reference", *(c.level for c in x.columns)],

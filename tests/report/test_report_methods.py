@@ -58,11 +58,11 @@ def test_coverage_is_counted_by_world(runs):
     assert len(found) == 5
     assert found["Engagement", "nothing planted"][2:5] == ["100", "1", "96.0%"]
     broken = found["Trialers", "widget works"]
-    assert broken[4:] == ["76.5%", r"60\.0\%, conversion", "1"]
+    assert broken[4:] == ["76.5%", r"60\.0\%, converted, difference", "1"]
     assert found["Trialers", "widget harms"][6] == "0"
     said = say.coverage_sentence(runs)
     assert "Over 7 quantities" in said and "60.0% to 96.0%" in said
-    assert said.endswith("allowed for, is conversion (Trialers, widget works: 60.0%).")
+    assert said.endswith("allowed for, is converted, difference (Trialers, widget works: 60.0%).")
     shown = cells(say.coverage_table(runs))
     assert [row[0] for row in shown] == ["Engagement", "Trialers", "Trialers"]  # the first world
     assert shown[0][1:] == [r"minutes\: difference 22", "2.000", "2.500", "95.0% (89 to 98)"]
@@ -80,7 +80,7 @@ def test_stored_tests_are_shown_rather_than_intervals(runs):
     # Without them, intervals of effects that the null world lacks are read as tests: 94 hold 0;
     # in "harms" all end below 0, in "works" the 40 that leave 0.2 out lie above it, too.
     (row,) = [row for row in found if row[0] == "Trialers"]
-    assert row[1:3] == ["conversion", "6.0% (3 to 12)"]
+    assert row[1:3] == ["converted, difference", "6.0% (3 to 12)"]
     assert row[3] == "widget works 40.0% (31 to 50), widget harms 100.0% (96 to 100)"
     assert "2 tests at 5% reject in 5.0% to 6.0%" in say.rejections_sentence(runs)
 
@@ -94,7 +94,36 @@ def test_a_test_that_cries_wolf_is_named(runs):
 def test_decisions_are_shares_and_those_never_taken_are_left_out(runs):
     assert cells(say.decisions_table(runs)) == [
         ["Engagement", "act", "3.0%", "80.0%"], ["Engagement", "wait longer", "97.0%", "20.0%"]]
+    del runs["trialers"]
     assert say.decisions_sentence(runs) == ""
+
+
+def test_tests_of_one_kind_share_a_row():
+    parts = [made("null", "x", 0.0, 95), made("works", "x", 1.0, 95)]
+    for world, shares in (("null", (3, 6, 8)), ("works", (50, 70, 99))):
+        for name, rejected in zip(("a", "b", "c"), shares, strict=True):
+            part = made(world, "x", 0.0, 95, test=rejected)
+            part = part[part["quantity"].str.startswith(recovery.TEST)]
+            parts.append(part.assign(quantity=f"{recovery.TEST}alike: {name}"))
+    (row,) = cells(say.rejections_table({"trialers": pd.concat(parts)}))
+    assert row == ["Trialers", r"alike \(3 tests\)", "3.0% to 8.0%", "50.0% to 99.0%"]
+
+
+def test_readings_are_held_against_the_truth():
+    parts = [made("works", "conversion", 0.1, 95)]
+    for name, truth, held in (("naive", 0.25, 0), ("adjusted", 0.25, 3), ("moved", 0.28, 96)):
+        part = made("works", f"{recovery.READING}{name}", truth, held)
+        parts.append(part.assign(estimate=truth - 0.3 if name != "moved" else truth))
+    runs = {"trialers": pd.concat(parts)}
+    found = cells(say.readings_table(runs))
+    assert [row[2:] for row in found] == [
+        ["as customers come", "+25.0", "\u22125.0", "0.0% (0 to 4)"],
+        ["adjusted", "+25.0", "\u22125.0", "3.0% (1 to 8)"],
+        ["by the lot", "+28.0", "+28.0", "96.0% (90 to 98)"]]
+    said = say.readings_sentence(runs)
+    assert "finds \u22125.0 on average: 0% of its intervals hold the truth" in said
+    assert "96% of the intervals hold that" in said
+    assert say.coverage_sentence(runs).startswith("Over 1 quantity")  # readings are no estimates
 
 
 def test_names_of_quantities_are_no_markup():
