@@ -1,10 +1,11 @@
-"""What tests of several files share: studies, analysed once a worker; the order of the files."""
+"""What tests of several files share: studies, analysed once a run; the order of the files."""
 
 import gc
+import os
 
 import pytest
 
-from analysis import churn, customers, engagement, experiment, mooc
+from analysis import churn, customers, engagement, experiment, kept, mooc
 from analysis.simulate import mooc as simulated_mooc
 from analysis.sources import open_study
 
@@ -23,9 +24,24 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def engagement_study():
+def analysed(tmp_path_factory):
+    """Analyses tables that no test changes, once for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "studies"
+    folder.mkdir(exist_ok=True)
+
+    def study(analyse, tables):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(kept.FOLDER, str(folder))
+            return analyse(tables)
+
+    return study
+
+
+@pytest.fixture(scope="session")
+def engagement_study(analysed):
     """The analysis of the shipped students."""
-    return engagement.analyse(open_study("engagement", "data"))
+    return analysed(engagement.analyse, open_study("engagement", "data"))
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +51,9 @@ def customers_tables():
 
 
 @pytest.fixture(scope="session")
-def customers_study(customers_tables):
+def customers_study(analysed, customers_tables):
     """Their analysis."""
-    return customers.analyse(customers_tables)
+    return analysed(customers.analyse, customers_tables)
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +63,9 @@ def mooc_tables():
 
 
 @pytest.fixture(scope="session")
-def mooc_study(mooc_tables):
+def mooc_study(analysed, mooc_tables):
     """Their analysis."""
-    return mooc.analyse(mooc_tables)
+    return analysed(mooc.analyse, mooc_tables)
 
 
 @pytest.fixture(scope="session")
@@ -59,12 +75,12 @@ def mooc_truth():
 
 
 @pytest.fixture(scope="session")
-def trialers_study():
+def trialers_study(analysed):
     """The analysis of the shipped test of the widget."""
-    return experiment.analyse(open_study("trialers", "data"))
+    return analysed(experiment.analyse, open_study("trialers", "data"))
 
 
 @pytest.fixture(scope="session")
-def netflix_study():
+def netflix_study(analysed):
     """The analysis of the shipped subscribers."""
-    return churn.analyse(open_study("netflix", "data"))
+    return analysed(churn.analyse, open_study("netflix", "data"))

@@ -56,7 +56,8 @@ def test_worlds_of_the_widget_are_what_they_are_called(stored):
     flat = 1 / (1 + np.exp(-trialers.NULL.conversion[0]))
     assert truth["null"].filter(like="converted after").tolist() == pytest.approx([flat] * 4)
     with_help = truth["null"].filter(like="completed with")
-    assert len(with_help) == 5 and np.ptp(with_help) < 0.01
+    assert len(with_help) == 5 and np.ptp(with_help) == 0
+    assert (truth["null"].filter(like="as it comes") == 0).all()
 
 
 @pytest.mark.parametrize("study", ["customers", "trialers"])
@@ -76,7 +77,8 @@ def test_estimates_lie_around_the_truth(stored):
         frame = recovery.coverage(stored[study])
         # Ratios and amplitudes are biased upwards in small samples by their nature; logs are not.
         frame = frame[frame["quantity"].str.contains(straight)]
-        z = (frame["mean"] - frame["truth"]) / frame["error"]
+        # A world's truth is that of a million people, whose shares have an error of up to 0.001.
+        z = (frame["mean"] - frame["truth"]) / np.hypot(frame["error"], 0.001)
         assert z.abs().max() < 4, frame[z.abs() >= 4]
 
 
@@ -87,14 +89,15 @@ def test_the_plain_comparison_of_help_is_biased_and_the_lot_is_not(stored):
         assert naive["covered"] == adjusted["covered"] == 0
         assert naive["mean"] < adjusted["mean"] < 0 < naive["truth"]
         assert abs(lot["mean"] - lot["truth"]) < 4 * lot["error"]
-        assert lot["covered_low"] <= 0.95 <= lot["covered_high"]
+        held = round(lot["covered"] * lot["runs"])
+        assert stats.binomtest(held, int(lot["runs"]), 0.95).pvalue > 0.05 / 3  # three worlds
     # Where CS does nothing, the plain comparison says that it harms, every time.
     assert frame.loc[("engages", "naive"), "truth"] == 0
     assert frame.loc[("engages", "naive"), "covered"] == 0
 
 
 def test_tests_reject_where_there_is_nothing_as_often_as_they_say(stored):
-    """Each at 5%, their number allowed for; and all of them together within two standard errors."""
+    """Each at 5%, their number allowed for; all of them together not more often than that."""
     runs = stored["trialers"]
     null = runs[(runs["world"] == "null") & runs["quantity"].str.startswith(recovery.TEST)]
     rejected = null.groupby("quantity", sort=False)["estimate"].agg(["sum", "size"])
@@ -110,7 +113,7 @@ def test_tests_reject_where_there_is_nothing_as_often_as_they_say(stored):
     primary = share.filter(like="primary")
     assert len(primary) == 2 and (abs(primary - 0.05) <= 2 * np.sqrt(0.05 * 0.95 / 200)).all()
     by_run = null.groupby("seed")["estimate"].mean()
-    assert abs(by_run.mean() - 0.05) <= 2 * by_run.sem()
+    assert by_run.mean() < 0.05 + 2 * by_run.sem()
 
 
 def test_no_effect_is_seldom_found_and_seldom_shipped(stored):

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from scipy.stats.contingency import odds_ratio
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from analysis.stats._common import Record, Values, check_count, check_fraction
 from analysis.stats.effects import Effect
 from analysis.stats.intervals import Interval
 from analysis.stats.results import TestResult
+from analysis.stats.stratified import Conditional
 
 DIFFERENCE = "difference of shares"
 
@@ -143,9 +143,7 @@ def fisher(a: Share, b: Share, *, alpha: float = 0.05) -> TestResult:
     ]
     if 0 in np.sum(table, axis=0):
         raise ValueError("a, b: an odds ratio needs both successes and failures")
-    odds = odds_ratio(table, kind="conditional")
-    limits = odds.confidence_interval(1 - alpha)
-    estimate = float(odds.statistic)
+    margins = a.successes, a.n, a.successes + b.successes, a.n + b.n
     return TestResult(
         name="Fisher's exact test",
         alternative="two-sided",
@@ -155,7 +153,7 @@ def fisher(a: Share, b: Share, *, alpha: float = 0.05) -> TestResult:
         statistic_name="successes in a",
         statistic=float(a.successes),
         p_value=float(stats.fisher_exact(table).pvalue),
-        interval=Interval(estimate, float(limits.low), float(limits.high), 1 - alpha, "exact"),
+        interval=Conditional.of(*margins).interval(1 - alpha),
         estimate_name="odds ratio",
         null_value=1.0,
     )

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.experiment import decision as study
-from analysis.experiment import metrics
 from analysis.experiment.decision import ASSUMED, HARM, Action, decision, expected_positive, worth
 from analysis.experiment.metrics import MATTERS, MOVES, metric
 from analysis.experiment.reductions import COHORTS, CS
@@ -22,12 +21,6 @@ from analysis.simulate import trialers
 from analysis.stats.two_proportions import Share
 
 REFERENCE = json.loads((Path(__file__).parent / "oracle" / "metrics.json").read_text())
-
-
-@pytest.fixture(autouse=True)
-def quickly(monkeypatch):
-    """Without exact tests, which say the same of so many and take most of the time."""
-    monkeypatch.setattr(metrics, "EXACT_UP_TO", 0)
 
 
 def measured(engagement: tuple[Share, Share], conversion: tuple[Share, Share]) -> SimpleNamespace:
