@@ -17,6 +17,7 @@ from analysis import recovery
 from analysis.report import figures
 from analysis.report.tables import table
 from analysis.report.text import (
+    MISSING,
     Prose,
     count,
     escape,
@@ -24,6 +25,7 @@ from analysis.report.text import (
     listing,
     number,
     percent,
+    percents,
 )
 from analysis.stats import intervals
 
@@ -334,7 +336,8 @@ def rejections_figure(runs: Runs) -> p9.ggplot:
     return (
         figures.Plot(frame, p9.aes("rejected", "row", color="kind", shape="kind"))
         + p9.geom_vline(xintercept=ALPHA, color=figures.GREY, linetype="dotted")
-        + p9.geom_segment(p9.aes(x="low", xend="high", yend="row"), size=0.6, alpha=0.6)
+        + p9.geom_segment(frame.dropna(subset="low"), p9.aes(x="low", xend="high", yend="row"),
+                          size=0.6, alpha=0.6)
         + p9.geom_point(size=1.9, alpha=0.9)
         + p9.facet_grid(rows="study", scales="free_y", space={"x": [1], "y": tests.tolist()})
         + p9.scale_x_continuous(labels=figures.percents, limits=(0, 1))
@@ -346,7 +349,10 @@ def rejections_figure(runs: Runs) -> p9.ggplot:
 
 
 def rejections_table(runs: Runs) -> Prose:
-    """Type-I error and power of each test; of tests of one kind the least and the most."""
+    """Type-I error and power of each test; of tests of one kind the least and the most.
+
+    Power is that in the first world in which something is planted.
+    """
     rows = []
     for (study, world, kind), same in _rejections(runs).groupby(
             ["study", "world", "kind"], sort=False):
@@ -355,12 +361,20 @@ def rejections_table(runs: Runs) -> Prose:
             "study": study, "world": world, "name": kind, "tests": same["name"].nunique(),
             "shown": f"{percent(one['rejected'])} "
                      f"({interval(100 * one['low'], 100 * one['high'], 0)})"
-            if len(same) == 1 else f"{percent(shares.min())} to {percent(shares.max())}"})
+            if len(same) == 1 else percents(shares.min(), shares.max())
+            if shares.min() < shares.max() else percent(shares.min())})
     frame = pd.DataFrame(rows, columns=["study", "world", "name", "tests", "shown"])
     most = frame.groupby(["study", "name"])["tests"].transform("max")
     frame["name"] = [name if n == 1 else f"{name} ({count(int(n), 'test')})"
                      for name, n in zip(frame["name"], most, strict=True)]
-    return _by_world(frame, "Test", lambda row: row.shown)
+    first = {study: _first(part) for study, part in runs.items()}
+    rows = []
+    for (study, name), part in frame.groupby(["study", "name"], sort=False):
+        shown = part.set_index("world")["shown"]
+        rows.append({"Study": STUDIES[study], "Test": name,
+                     "Nothing planted": Prose(shown.get(NULL, MISSING)),
+                     "Planted": Prose(shown.get(first[study], MISSING))})
+    return _by_study(pd.DataFrame(rows), {"Nothing planted": Prose, "Planted": Prose})
 
 
 def rejections_sentence(runs: Runs) -> Prose:
@@ -387,21 +401,6 @@ def rejections_sentence(runs: Runs) -> Prose:
     return Prose(f"{text}; {more}: {listing(map(escape, off))}.")
 
 
-def _by_world(frame: pd.DataFrame, head: str, show) -> Prose:
-    """A row a study and name; the null world in one column, every other in the next."""
-    rows = []
-    for (study, name), part in frame.groupby(["study", "name"], sort=False):
-        null = [show(row) for row in part.itertuples() if row.world == NULL]
-        others = [row for row in part.itertuples() if row.world != NULL]
-        planted = ", ".join(
-            f"{escape(_world(row.world))} {show(row)}" if len(others) > 1 else show(row)
-            for row in others)
-        rows.append({"Study": STUDIES[study], head: name,
-                     "Nothing planted": Prose(null[0] if null else number(float("nan"))),
-                     "Planted": Prose(planted or number(float("nan")))})
-    return _by_study(pd.DataFrame(rows), {"Nothing planted": Prose, "Planted": Prose})
-
-
 # --- Decisions ------------------------------------------------------------------------------------
 
 def _decisions(runs: Runs) -> pd.DataFrame:
@@ -423,8 +422,15 @@ def _decisions(runs: Runs) -> pd.DataFrame:
 
 
 def decisions_table(runs: Runs) -> Prose:
-    """How often a study's rule decides what, with and without an effect."""
-    return _by_world(_decisions(runs), "Decision", lambda row: percent(row.share))
+    """How often a study's rule decides what, in each of its worlds."""
+    rows = []
+    for (study, world), part in _decisions(runs).groupby(["study", "world"], sort=False):
+        taken = part[part["share"] > 0].sort_values("share", ascending=False, kind="stable")
+        rows.append({
+            "Study": STUDIES[study], "World": _world(world),
+            "Decisions": listing(
+                f"{row.name} {percent(row.share)}" for row in taken.itertuples(index=False))})
+    return _by_study(pd.DataFrame(rows, columns=["Study", "World", "Decisions"]), {})
 
 
 def decisions_sentence(runs: Runs) -> Prose:
