@@ -1,7 +1,8 @@
 """Runs every benchmark in turn and writes what they print to bench/RESULTS.md.
 
 Run as `python bench/all.py [--quick]`, on a machine with nothing else to do. `--quick` takes small
-tables and single runs: to try the benchmarks, not to learn from them.
+tables and single runs: to try the benchmarks, not to learn from them. `--only SCRIPT ...` writes
+nothing and prints.
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ def main() -> None:
             said += f"\n\nEnded with exit code {done.returncode}."
         parts.append(f"## {heading}\n\n`bench/{script}`; {said}")
     parts.append(f"All of it took {(time.perf_counter() - started) / 60:.0f} minutes.")
-    (HERE / "RESULTS.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    told = "\n\n".join(parts) + "\n"
+    if options.only:
+        print(told)
+    else:
+        (HERE / "RESULTS.md").write_text(told, encoding="utf-8")
 
 
 def about(quick: bool) -> str:

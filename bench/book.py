@@ -36,10 +36,11 @@ def main() -> None:
                 rows.setdefault((engine, "cold"), []).append(build(book, engine))
                 rows.setdefault((engine, "warm"), []).append(build(book, engine))
     print(f"{os.cpu_count()} cores, {runs} runs; median seconds (least to most)\n")
-    print("| renderer | build | seconds |\n|:--|:--|--:|")
+    print("| renderer | build | seconds | times as long as embedded |\n|:--|:--|--:|--:|")
     for (engine, kind), seconds in rows.items():
-        spread = f"{min(seconds):.1f} to {max(seconds):.1f}"
-        print(f"| {engine} | {kind} | {statistics.median(seconds):.1f} ({spread}) |")
+        spread, middle = f"{min(seconds):.1f} to {max(seconds):.1f}", statistics.median(seconds)
+        ratio = middle / statistics.median(rows["embedded", kind])
+        print(f"| {engine} | {kind} | {middle:.1f} ({spread}) | {ratio:.2f} |")
 
 
 def clean(book: Path) -> None:

@@ -1,7 +1,11 @@
 """What tests of several files share: studies, analysed once a run; the order of the files."""
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,17 @@ from analysis.sources import open_study
 # Queries are made of many small objects that live long: looking for garbage among them at every
 # 700 new ones, as Python does, takes a tenth of the time.
 gc.set_threshold(50_000, 20, 50)
+
+
+def pytest_configure():
+    """The same for the kernels in which nbval runs the notebooks."""
+    if "IPYTHONDIR" not in os.environ:
+        profile = Path(tempfile.mkdtemp(prefix="ipython-"))
+        startup = profile / "profile_default" / "startup" / "garbage.py"
+        startup.parent.mkdir(parents=True)
+        startup.write_text(f"import gc\ngc.set_threshold{gc.get_threshold()}\n")
+        os.environ["IPYTHONDIR"] = str(profile)
+        atexit.register(shutil.rmtree, profile, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):

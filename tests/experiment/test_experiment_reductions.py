@@ -19,7 +19,9 @@ from analysis.experiment.reductions import (
     HORIZON,
     TASKS,
     Durations,
+    Reductions,
     TooFewCustomers,
+    reduced,
 )
 from analysis.simulate import trialers
 from analysis.sources import Tables
@@ -269,7 +271,7 @@ def as_counter(frame: pd.DataFrame, measures: list[str], names=None) -> Counter:
     return counted
 
 
-def counters(study: experiment.Study) -> dict[str, Counter]:
+def counters(study: Reductions) -> dict[str, Counter]:
     """The study's reductions as `reference` has them."""
     found = {
         "flow": as_counter(study.flow, ["customers"]),
@@ -294,7 +296,7 @@ def counters(study: experiment.Study) -> dict[str, Counter]:
 def test_reductions_equal_loops_over_the_events(seed):
     frames = messy(seed)
     expected = reference(frames)
-    found = counters(experiment.analyse(tables(frames)))
+    found = counters(reduced(tables(frames)))
     assert found.keys() == expected.keys()
     for name, counts in expected.items():
         assert +found[name] == +counts, name  # without zeros
@@ -311,7 +313,7 @@ def shipped() -> experiment.Study:
     return experiment.analyse(tables(as_seen(trialers.generate()[0])))
 
 
-def arrays(study: experiment.Study) -> dict[str, Counter]:
+def arrays(study: Reductions) -> dict[str, Counter]:
     return {name: +counts for name, counts in counters(study).items()}
 
 
@@ -342,7 +344,7 @@ def test_another_day_gives_the_same_numbers():
     for name, column in (("product_activity", "timestamp"), ("help_activity", "timestamp"),
                          ("conversion", "converted_at")):
         later[name][column] = later[name][column] + pd.Timedelta(days=300)
-    before, after = (experiment.analyse(tables(held)) for held in (frames, later))
+    before, after = (reduced(tables(held)) for held in (frames, later))
     assert pd.Timestamp(after.window.day) - pd.Timestamp(before.window.day) == pd.Timedelta(
         days=300)
     one, other = arrays(before), arrays(after)
@@ -357,7 +359,7 @@ def test_swapped_cohorts_swap_the_numbers():
     swapped = dict(frames)
     swapped["test_cohorts"] = frames["test_cohorts"].assign(
         cohort=frames["test_cohorts"].cohort.map({"Test": "Control", "Control": "Test"}))
-    before, after = (experiment.analyse(tables(held)) for held in (frames, swapped))
+    before, after = (reduced(tables(held)) for held in (frames, swapped))
     assert before.customers["Test"] == after.customers["Control"]
     flow = before.flow.set_index(["stage", "task", "cohort"]).customers
     other = after.flow.set_index(["stage", "task", "cohort"]).customers
@@ -424,10 +426,10 @@ def test_results_are_numbers_by_name(shipped):
 
 
 @pytest.fixture(scope="module")
-def big() -> experiment.Study:
+def big() -> Reductions:
     parts = list(trialers.parts(77, 8))
     frames = {name: pd.concat([part[name] for part in parts]) for name in parts[0]}
-    return experiment.analyse(tables(as_seen(frames)))
+    return reduced(tables(as_seen(frames)))
 
 
 def difference(good: dict, n: dict) -> tuple[float, float]:
