@@ -1,10 +1,11 @@
--- Makes pages (HTML) and a manuscript (Typst) of the executed chapters, in one Pandoc process.
+-- Makes pages (HTML) or a manuscript (Typst) of the executed chapters, in one Pandoc process.
 --
 -- Pandoc reads, highlights, cites, sets mathematics and writes. This script resolves what Quarto
 -- adds to Pandoc's Markdown: numbered cross-references over all chapters, captions of cells,
 -- callouts and folded code. It stops at any Quarto feature that it would not show as Quarto does.
 --
--- Run as `pandoc lua book.lua PLAN`, PLAN being JSON written by render/pages.py.
+-- Run as `pandoc lua book.lua PLAN PART MADE`: PLAN is JSON written by render/pages.py, PART "site"
+-- or "pdf", MADE where the result goes, as JSON.
 
 local plan = pandoc.json.decode(io.open(arg[1], "rb"):read("a"), false)
 local stringify, List = pandoc.utils.stringify, pandoc.List
@@ -674,8 +675,12 @@ local function plain(markdown) return stringify(inlines(markdown)) end
 plan.authors = List(plan.authors):map(plain)
 for _, key in ipairs{ "title", "subtitle", "description" } do plan[key] = plain(plan[key]) end
 
-local result = { pages = List{} }
-for _, page in ipairs(plan.pages) do result.pages:insert(write_html(page)) end
-if plan.lost then result.lost = write_html(plan.lost) end
-if plan.pdf then result.typst = write_typst(plan.pages) end
-io.open(plan.output, "wb"):write(pandoc.json.encode(result)):close()
+local result = {}
+if arg[2] == "pdf" then
+  result.typst = write_typst(plan.pages)
+else
+  result.pages = List{}
+  for _, page in ipairs(plan.pages) do result.pages:insert(write_html(page)) end
+  if plan.lost then result.lost = write_html(plan.lost) end
+end
+io.open(arg[3], "wb"):write(pandoc.json.encode(result)):close()

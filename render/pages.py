@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -58,12 +59,13 @@ def build(
         aside = Path(name)
         work, site = aside / "work", aside / "site"
         site.mkdir()
-        made = _pandoc(book, chapters, rendered, work, pdf)
-        _write_site(book, made["pages"], rendered, site)
-        if "lost" in made:
-            (site / made["lost"]["href"]).write_text(made["lost"]["html"], encoding="utf-8")
-        if pdf:
-            _write_pdf(book, made["typst"], rendered, work, site / _pdf_name(book))
+        _plan(book, chapters, rendered, work, pdf)
+        # Website and PDF at the same time, each from a Pandoc of its own.
+        with ThreadPoolExecutor(1) as beside:
+            printing = beside.submit(_write_pdf, book, rendered, work, site) if pdf else None
+            _write_site(book, rendered, work, site)
+            if printing:
+                printing.result()
         (site / STAMP).write_text(json.dumps({"inputs": stamp, "files": _files(site)}))
         swap(site, book.output_dir, aside)
     return True
@@ -105,7 +107,8 @@ def _pdf_name(book: Book) -> str:
 # --- Pandoc ----------------------------------------------------------------------------------
 
 
-def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
+def _plan(book: Book, chapters, rendered, work: Path, pdf: bool) -> None:
+    """Writes what book.lua is told."""
     work.mkdir()
     pages = []
     for number, (page, chapter, text) in enumerate(
@@ -143,11 +146,15 @@ def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
         "pdf": pdf,
         "pdf_href": _pdf_name(book) if pdf else "",
         "pdf_echo": book.pdf_echo,
-        "output": str(work / "made.json"),
     }
     (work / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+
+
+def _pandoc(book: Book, work: Path, part: str) -> dict:
+    """What Pandoc makes of the plan: the pages of the website ("site"), or Typst ("pdf")."""
+    plan, made = work / "plan.json", work / f"{part}.json"
     done = subprocess.run(
-        [pypandoc.get_pandoc_path(), "lua", str(HERE / "book.lua"), str(work / "plan.json")],
+        [pypandoc.get_pandoc_path(), "lua", str(HERE / "book.lua"), str(plan), part, str(made)],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -156,7 +163,7 @@ def _pandoc(book: Book, chapters, rendered, work: Path, pdf: bool) -> dict:
         raise problem
     if done.returncode:
         raise BookError(f"Pandoc failed: {done.stderr.strip()}")
-    return json.loads((work / "made.json").read_text(encoding="utf-8"))
+    return json.loads(made.read_text(encoding="utf-8"))
 
 
 def _lost(book: Book, work: Path) -> dict:
@@ -212,14 +219,17 @@ def _line_of(book: Book, file: str, needle: str) -> int | None:
 # --- website ---------------------------------------------------------------------------------
 
 
-def _write_site(book: Book, pages: list[dict], rendered: Sequence[Rendered], site: Path) -> None:
-    for page, made, text in zip(book.pages, pages, rendered, strict=True):
+def _write_site(book: Book, rendered: Sequence[Rendered], work: Path, site: Path) -> None:
+    written = _pandoc(book, work, "site")
+    if "lost" in written:
+        (site / written["lost"]["href"]).write_text(written["lost"]["html"], encoding="utf-8")
+    for page, made, text in zip(book.pages, written["pages"], rendered, strict=True):
         target = site / made["href"]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(made["html"], encoding="utf-8")
         _write_files(site / page.source.parent, text)
     shutil.copytree(THEME, site / "theme", ignore=shutil.ignore_patterns("page.html"))
-    index = [entry for made in pages for entry in made["search"]]
+    index = [entry for made in written["pages"] for entry in made["search"]]
     # "<" is escaped so that the text can never end a script element.
     text = json.dumps(index, ensure_ascii=False).replace("<", "\\u003c")
     (site / "search-index.js").write_text(f"window.SEARCH_INDEX = {text};\n", encoding="utf-8")
@@ -253,14 +263,15 @@ def _write_files(folder: Path, text: Rendered) -> None:
 # --- PDF -------------------------------------------------------------------------------------
 
 
-def _write_pdf(book: Book, manuscript: str, rendered, work: Path, target: Path) -> None:
+def _write_pdf(book: Book, rendered: Sequence[Rendered], work: Path, site: Path) -> None:
     for page, text in zip(book.pages, rendered, strict=True):
         _write_files(work / page.source.parent, text)
     source = work / "book.typ"
-    source.write_text(manuscript, encoding="utf-8")
+    source.write_text(_pandoc(book, work, "pdf")["typst"], encoding="utf-8")
     try:
         # System fonts are left out, so that the PDF is the same on every machine.
-        typst.compile(source, output=target, root=work, ignore_system_fonts=True, timestamp=0)
+        typst.compile(source, output=site / _pdf_name(book), root=work,
+                      ignore_system_fonts=True, timestamp=0)
     except typst.TypstError as error:
         raise BookError(f"Typst could not set the PDF: {error}") from None
 
