@@ -82,6 +82,8 @@ def test_stored_tests_are_shown_rather_than_intervals(runs):
     (row,) = [row for row in found if row[0] == "Trialers"]
     assert row[1:3] == ["converted, difference", "6.0% (3 to 12)"]
     assert row[3] == "40.0% (31 to 50)"  # the first world
+    every = say._rejections(runs).set_index(["study", "world"])["rejected"]
+    assert every["trialers", "works"] == 0.4 and every["trialers", "harms"] == 1
     assert "2 tests at 5% reject in 5.0% to 6.0%" in say.rejections_sentence(runs)
 
 
