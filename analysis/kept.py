@@ -32,7 +32,15 @@ def kept(analyse: Analysis) -> Analysis:
 
     Pages that ask at the same time wait for the first. An error is not kept.
     """
+    return _once(analyse, keep=True)
 
+
+def or_kept(part: Analysis) -> Analysis:
+    """Makes an analysis of a part give the whole study where one is kept: it holds the part."""
+    return _once(part, keep=False)
+
+
+def _once(analyse: Analysis, *, keep: bool) -> Analysis:
     @functools.wraps(analyse)
     def once(tables: Tables) -> Any:
         path = _path(tables)
@@ -41,27 +49,14 @@ def kept(analyse: Analysis) -> Analysis:
         with _alone(path):
             if path.exists():
                 return pickle.loads(path.read_bytes())
-            study = analyse(tables)
-            aside = path.with_suffix(f".{os.getpid()}")
-            aside.write_bytes(pickle.dumps(study))
-            aside.replace(path)
-            return study
+            found = analyse(tables)
+            if keep:
+                aside = path.with_suffix(f".{os.getpid()}")
+                aside.write_bytes(pickle.dumps(found))
+                aside.replace(path)
+            return found
 
     return once
-
-
-def or_kept(part: Analysis) -> Analysis:
-    """Makes an analysis of a part give the whole study where one is kept: it holds the part."""
-
-    @functools.wraps(part)
-    def found(tables: Tables) -> Any:
-        path = _path(tables)
-        if path is None:
-            return part(tables)
-        with _alone(path):
-            return pickle.loads(path.read_bytes()) if path.exists() else part(tables)
-
-    return found
 
 
 def _path(tables: Tables) -> Path | None:

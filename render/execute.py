@@ -126,25 +126,18 @@ def execute(root: Path, chapters: Sequence[Chapter], report: Report = lambda *_:
     Raises:
         BookError: a cell or an inline expression failed, hung, or gave nothing.
     """
-    with tempfile.TemporaryDirectory(prefix="studies-") as kept:
-        before = os.environ.get(STUDIES)
-        os.environ[STUDIES] = kept  # for the kernels
-        try:
-            return asyncio.run(_execute_all(root, chapters, report))
-        finally:
-            del os.environ[STUDIES]
-            if before is not None:
-                os.environ[STUDIES] = before
+    with tempfile.TemporaryDirectory(prefix="studies-") as studies:
+        return asyncio.run(_execute_all(root, chapters, report, studies))
 
 
-async def _execute_all(root, chapters, report) -> list[Run]:
+async def _execute_all(root, chapters, report, studies: str) -> list[Run]:
     slots, started = asyncio.Semaphore(os.cpu_count() or 1), time.time()
 
     async def one(chapter: Chapter) -> Run:
         if notebook := _remembered(root, chapter):
             return Run(chapter, notebook, cached=True)
         async with slots:
-            return await _run(root, chapter, report, started)
+            return await _run(root, chapter, report, started, studies)
 
     # The first page, the book's front, comes last: it tells of the studies that the others keep.
     tasks = [asyncio.ensure_future(one(chapter)) for chapter in chapters[1:]]
@@ -158,11 +151,13 @@ async def _execute_all(root, chapters, report) -> list[Run]:
         raise
 
 
-async def _run(root: Path, chapter: Chapter, report: Report, started: float) -> Run:
+async def _run(
+    root: Path, chapter: Chapter, report: Report, started: float, studies: str
+) -> Run:
     notebook = to_notebook(chapter)
     client = _Client(notebook, chapter, root, report)
     try:
-        async with client.kernel():
+        async with client.kernel(os.environ | {STUDIES: studies}):
             await client.evaluate(PROLOGUE)
             for index, cell in enumerate(notebook.cells):
                 await client.run_block(index, cell)
@@ -211,14 +206,14 @@ class _Client(NotebookClient):
         self.place: tuple = (chapter.path,)  # file, line and cell of what runs now
 
     @contextlib.asynccontextmanager
-    async def kernel(self):
-        """A kernel for as long as the context lasts.
+    async def kernel(self, environment: dict[str, str]):
+        """A kernel with this environment for as long as the context lasts.
 
         Unlike nbclient's own context it leaves signals alone: an interrupt cancels every chapter.
         """
         self.create_kernel_manager()
         try:
-            await self.async_start_new_kernel()
+            await self.async_start_new_kernel(env=environment)
         except OSError as error:  # nbclient's cleaning up would fail on what is not there yet
             raise BookError(f"no Jupyter kernel could be started: {error}") from None
         try:
