@@ -1,7 +1,7 @@
-"""Studies that several pages tell of are analysed once a build of the book.
+"""What several pages need is worked out once a build of the book: studies, and tables made of text.
 
-A build names a folder of its own in `KEPT_STUDIES`, which goes with it; a study that was analysed is
-kept there, and found again by the other pages of that build. Without that setting nothing is kept.
+A build names a folder of its own in `KEPT_STUDIES`, which goes with it; what was worked out is kept
+there, and found again by the other pages of that build. Without that setting nothing is kept.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import os
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analysis.sources import Tables
+if TYPE_CHECKING:
+    from analysis.sources import Tables
 
 try:
     import fcntl
@@ -24,7 +25,7 @@ except ImportError:  # Windows has no such locks; there two pages may analyse th
 
 FOLDER = "KEPT_STUDIES"
 
-Analysis = Callable[[Tables], Any]
+Analysis = Callable[["Tables"], Any]
 
 
 def kept(analyse: Analysis) -> Analysis:
@@ -43,10 +44,11 @@ def or_kept(part: Analysis) -> Analysis:
 def _once(analyse: Analysis, *, keep: bool) -> Analysis:
     @functools.wraps(analyse)
     def once(tables: Tables) -> Any:
-        path = _path(tables)
-        if path is None:
+        folder = place(f"{tables.study}-study", f"{tables.origin} {tables.fallback}")
+        if folder is None:
             return analyse(tables)
-        with _alone(path):
+        path = folder.with_suffix(".pickle")
+        with alone(path):
             if path.exists():
                 return pickle.loads(path.read_bytes())
             found = analyse(tables)
@@ -59,18 +61,22 @@ def _once(analyse: Analysis, *, keep: bool) -> Analysis:
     return once
 
 
-def _path(tables: Tables) -> Path | None:
-    """Where the study of these tables is kept; None: nowhere."""
+def place(what: str, of: str) -> Path | None:
+    """Where something is kept; None: nowhere.
+
+    Args:
+        what: What it is.
+        of: What it was made of, in any words.
+    """
     folder = os.environ.get(FOLDER)
     if not folder:
         return None
-    place = f"{tables.origin} {tables.fallback}"
-    return Path(folder, f"{tables.study}-{hashlib.sha256(place.encode()).hexdigest()[:16]}.pickle")
+    return Path(folder, f"{what}-{hashlib.sha256(of.encode()).hexdigest()[:16]}")
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Lets one process at a time look after a study; the lock ends with the process."""
+def alone(path: Path) -> Iterator[None]:
+    """Lets one process at a time look after what is kept there; the lock ends with the process."""
     if fcntl is None:
         yield
         return

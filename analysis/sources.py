@@ -6,8 +6,8 @@
 by the contract, without the rows that a contract's cross rules leave out.
 
 Tables in a database and Parquet files stay where they are. CSV is text, so it is parsed once, into
-a temporary DuckDB file that lives as long as its tables. DuckDB is held to `MEMORY`; what needs
-more goes through the disk.
+a temporary DuckDB file that lives as long as its tables; the pages of a build do that once for all
+(`kept`). DuckDB is held to `MEMORY`; what needs more goes through the disk.
 
 Every file looked for, there or not, and every URL is announced as the audit event `analysis.read`
 (`sys.addaudithook`), so that a cache can know what a computation depends on.
@@ -19,6 +19,7 @@ import itertools
 import logging
 import operator
 import os
+import pickle
 import re
 import shlex
 import shutil
@@ -36,7 +37,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 from ibis.common.exceptions import TableNotFound
 
-from analysis import checks
+from analysis import checks, kept
 from analysis.checks import ContractError, Problem
 from analysis.contracts import CONTRACTS, TYPES, TableContract
 
@@ -91,6 +92,18 @@ def open_study(study: str, where: str | Path | None = None) -> Tables:
         SourceError: `where` can't be used.
     """
     where = _where(where)
+    path = None if _url(where) else kept.place(f"{study}-tables", str(Path(where).absolute()))
+    if path is None:
+        return _opened(study, where)
+    with kept.alone(path):
+        if path.exists():
+            return _found_again(study, where, path)
+        tables = _opened(study, where)
+        _keep(tables, where, path)
+        return tables
+
+
+def _opened(study: str, where: str | Path) -> Tables:
     tables, problems = check_study(study, where)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
@@ -107,12 +120,16 @@ def check_study(study: str, where: str | Path | None = None) -> tuple[Tables, li
     if study not in CONTRACTS:
         raise SourceError(f"no study {study!r}; there is {', '.join(CONTRACTS)}")
     where = _where(where)
-    check = _check_backend if "://" in str(where) else _check_folder
+    check = _check_backend if _url(where) else _check_folder
     return check(study, where) or _check_folder(study, SHIPPED, fallback=True)
 
 
 def _where(where: str | Path | None) -> str | Path:
     return where or os.environ.get("BOOK_DATA") or SHIPPED
+
+
+def _url(where: str | Path) -> bool:
+    return "://" in str(where)
 
 
 def _mask(url: str) -> str:
@@ -128,21 +145,14 @@ def _check_folder(
     where = Path(where)
     folder = where / study
     shipped = where.resolve() == SHIPPED
-    candidates = {
-        contract: [folder / f"{contract.name}{suffix}" for suffix in SUFFIXES]
-        for contract in CONTRACTS[study].tables
-    }
-    for path in itertools.chain(*candidates.values()):
-        sys.audit("analysis.read", str(path.absolute()))
+    candidates = _candidates(study, folder)
     if not where.is_dir():
         what = "is not a folder" if where.exists() else "does not exist"
         raise SourceError(f"the folder for the tables, {where}, {what}")
     if not folder.is_dir() and not shipped:
         return None
 
-    connection = _embedded(
-        sum(path.stat().st_size for path in itertools.chain(*candidates.values())
-            if path.is_file()))
+    connection = _embedded(_size(candidates))
     shown = Path("data", study) if shipped else folder
     found = {}
     for contract, paths in candidates.items():
@@ -169,6 +179,53 @@ def _check_folder(
     origin = f"the shipped synthetic tables, {shown}" if shipped else str(folder)
     tables, problems = _compared(study, found, connection)
     return Tables(study, origin, shipped, fallback, tables, _warnings(problems)), problems
+
+
+def _candidates(study: str, folder: Path) -> dict[TableContract, list[Path]]:
+    """The files in which each table of a study may be, there or not; announced."""
+    candidates = {
+        contract: [folder / f"{contract.name}{suffix}" for suffix in SUFFIXES]
+        for contract in CONTRACTS[study].tables
+    }
+    for path in itertools.chain(*candidates.values()):
+        sys.audit("analysis.read", str(path.absolute()))
+    return candidates
+
+
+def _size(candidates: dict[TableContract, list[Path]]) -> int:
+    """Bytes of the files that are there."""
+    paths = itertools.chain(*candidates.values())
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _keep(tables: Tables, where: str | Path, path: Path) -> None:
+    """Keeps tables that were made of text for the other pages of a build."""
+    folder = SHIPPED if tables.fallback else Path(where)
+    candidates = _candidates(tables.study, folder / tables.study)
+    if any(file.is_file() for _, file in candidates.values()):
+        return  # Parquet files stay where they are
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.mkdir()
+    for name, table in tables.tables.items():
+        table.to_parquet(aside / f"{name}.parquet")
+    about = replace(tables, tables={name: table.schema() for name, table in tables.tables.items()})
+    (aside / "about.pickle").write_bytes(pickle.dumps(about))
+    aside.rename(path)
+
+
+def _found_again(study: str, where: str | Path, path: Path) -> Tables:
+    """Tables that another page of the build has read and checked."""
+    candidates = _candidates(study, Path(where, study))
+    about = pickle.loads((path / "about.pickle").read_bytes())
+    if about.fallback:
+        candidates = _candidates(study, SHIPPED / study)
+    connection = _embedded(_size(candidates))
+    tables = {
+        name: connection.create_table(
+            name, connection.read_parquet(path / f"{name}.parquet")).cast(schema)
+        for name, schema in about.tables.items()
+    }
+    return replace(about, tables=tables)
 
 
 def _embedded(size: int) -> ibis.BaseBackend:

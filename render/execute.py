@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -23,7 +24,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,14 +70,12 @@ _sys.addaudithook(_book_hook)
 """
 # Runs after the last cell. Modules of the environment go by their distribution's version.
 EPILOGUE = """
-import importlib.metadata as _metadata, json as _json, sysconfig as _sysconfig
+import json as _json, sysconfig as _sysconfig
 _installed = tuple(
     _os.path.join(_sysconfig.get_path(name), "")
     for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 _modules = [getattr(module, "__file__", None) for module in list(_sys.modules.values())]
-_owners = _metadata.packages_distributions()
-_tops = {name.partition(".")[0] for name in list(_sys.modules)}
 _book_observed = _json.dumps({
     "modules": [
         name for name in _modules
@@ -84,7 +83,7 @@ _book_observed = _json.dumps({
     ],
     "read": sorted(_book_read),
     "settings": sorted(name for name in _book_asked if name.startswith("BOOK_")),
-    "distributions": sorted({d for top in _tops for d in _owners.get(top, [])}),
+    "packages": sorted({name.partition(".")[0] for name in list(_sys.modules)}),
 })
 """
 
@@ -157,7 +156,7 @@ async def _run(
     notebook = to_notebook(chapter)
     client = _Client(notebook, chapter, root, report)
     try:
-        async with client.kernel(os.environ | {STUDIES: studies}):
+        async with client.kernel(_environment(studies)):
             await client.evaluate(PROLOGUE)
             for index, cell in enumerate(notebook.cells):
                 await client.run_block(index, cell)
@@ -173,6 +172,14 @@ async def _run(
     observed = json.loads(ast.literal_eval(observed["data"]["text/plain"]))
     _remember(root, chapter, notebook, observed, started)
     return Run(chapter, notebook, cached=False)
+
+
+def _environment(studies: str) -> dict[str, str]:
+    """The environment of a build's kernels; `studies` is a folder that goes with the build."""
+    # Kernels run side by side: threads of linear algebra would wait for each other. What they leave
+    # in temporary files goes with the build, however they end.
+    threads = {"OPENBLAS_NUM_THREADS": "1"}
+    return threads | os.environ | {STUDIES: studies, "TMPDIR": studies}
 
 
 def to_notebook(chapter: Chapter) -> nbformat.NotebookNode:
@@ -197,6 +204,7 @@ class _Client(NotebookClient):
             kernel_name="python3",
             record_timing=False,
             coalesce_streams=True,
+            shutdown_kernel="immediate",  # nothing is left to do; tidying up would take a second
             # SVG figures serve website and PDF alike.
             extra_arguments=["--log-level=CRITICAL", "--InlineBackend.figure_formats=svg"],
             resources={"metadata": {"path": str(root)}},
@@ -337,7 +345,9 @@ def _remember(root: Path, chapter: Chapter, notebook, observed: dict, started: f
     files = _dependencies(root, observed)
     if any("://" in name or _changed(root / name) > started for name in files):
         return  # a database may change unseen, and what changed meanwhile was not what was read
-    manifest = fingerprint(root, observed | {"files": files})
+    owners = _distributions()
+    names = {name for package in observed["packages"] for name in owners.get(package, [])}
+    manifest = fingerprint(root, observed | {"files": files, "distributions": sorted(names)})
     ran = _ran(chapter, notebook)
     place = _place(root, chapter) / _hash(json.dumps(manifest))
     write_file(place / "run.ipynb", nbformat.writes(new_notebook(cells=ran)).encode())
@@ -407,6 +417,12 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return "absent"
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The installed distributions, by the packages that they bring."""
+    return importlib.metadata.packages_distributions()
 
 
 def _version(name: str) -> str:

@@ -1,12 +1,17 @@
-"""Studies are analysed once a build, and never where nobody asked for it."""
+"""Studies are analysed, and tables read, once a build, and never where nobody asked for it."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
-from analysis import engagement, mooc
+from analysis import engagement, mooc, sources, templates
+from analysis.checks import ContractError
 from analysis.kept import FOLDER, kept, or_kept
+from analysis.sources import open_study
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,54 @@ def test_an_error_is_not_kept(folder):
         with pytest.raises(ValueError, match="too few"):
             kept(failing)(Place())
     assert kept(Counting())(Place())["run"] == 1
+
+
+def test_tables_made_of_text_are_read_and_checked_once(folder, tmp_path, monkeypatch):
+    """Found again they hold the same, at whatever page, and are announced as what was read."""
+    templates.write(tmp_path / "own", ["trialers"])
+    checks = []
+    check = sources.check_study
+    monkeypatch.setattr(
+        sources, "check_study", lambda *at: checks.append(at) or check(*at))
+    heard = []
+    sys.addaudithook(lambda event, args: heard.append(args[0]) if event == "analysis.read" else None)
+
+    for study, fallback in (("trialers", False), ("mooc", True)):
+        first = open_study(study, tmp_path / "own")
+        announced = set(heard)
+        heard.clear()
+        again = open_study(study, tmp_path / "own")
+        assert set(heard) == announced
+        heard.clear()
+        assert again.fallback == first.fallback == fallback
+        assert replace(again, tables={}) == replace(first, tables={})
+        assert list(again.tables) == list(first.tables)
+        for name, table in first.tables.items():
+            assert again.tables[name].schema() == table.schema()
+            assert_frame_equal(again.tables[name].to_pandas(), table.to_pandas())
+    assert len(checks) == 2
+    open_study("mooc", "data")
+    assert len(checks) == 3  # another place
+
+
+def test_tables_at_fault_and_tables_that_stay_in_place_are_not_kept(folder, tmp_path):
+    own = tmp_path / "own"
+    templates.write(own, ["trialers"])
+    table = next((own / "trialers").glob("*.csv"))
+    good = table.read_text()
+    table.write_text("nothing\n1\n")
+    for _ in range(2):
+        with pytest.raises(ContractError):
+            open_study("trialers", own)
+    table.write_text(good)
+    open_study("trialers", own)
+    assert [path.name for path in folder.glob("*-tables-*/about.pickle")] == ["about.pickle"]
+    other = tmp_path / "other" / "engagement"
+    other.mkdir(parents=True)
+    students = pd.read_csv("data/engagement/students.csv", dtype=str, keep_default_na=False)
+    students.head(50).to_parquet(other / "students.parquet")
+    open_study("engagement", other.parent)
+    assert not list(folder.glob("engagement-tables-*/*"))
 
 
 def test_a_kept_study_is_the_study(folder, engagement_study, mooc_tables, mooc_study):

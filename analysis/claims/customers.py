@@ -7,7 +7,7 @@ verdict on them is about what their generator planted.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from analysis.customers.kpis import Totals
 from analysis.customers.lift import SAMPLES, SIZES, Action, Lift
 from analysis.customers.paywall import PaywallTest
 from analysis.customers.seasons import Seasons
+from analysis.kept import or_kept
 from analysis.sources import Tables
 from analysis.stats import effects
 from analysis.stats.intervals import Interval
@@ -68,25 +69,27 @@ class Measured:
 
 def measure(tables: Tables, study: Study | None = None) -> Measured:
     """What the claims need."""
-    period = events.period(tables)
-    found = vars(study) if study else _parts(tables, period)
+    found = vars(study or _parts(tables))
     shared = [each.name for each in fields(Measured) if each.name != "buyers"]
-    return Measured(buyers=buyers(tables, period), **{name: found[name] for name in shared})
+    return Measured(
+        buyers=buyers(tables, events.period(tables)), **{name: found[name] for name in shared})
 
 
-def _parts(tables: Tables, period: Period) -> dict[str, Any]:
-    """The parts of the study that the claims need, by the name of the field."""
+@or_kept
+def _parts(tables: Tables) -> SimpleNamespace:
+    """The parts of the study that the claims need."""
+    period = events.period(tables)
     test = paywall.paywall_test(tables, period)
     plan = design.design(test)
-    return {
-        "totals": kpis.totals(tables, period),
-        "conversion": kpis.conversion(tables, period),
-        "test": test,
-        "design": plan,
-        "lift": lift.lift(test, plan),
-        "seasons": seasons.seasons(
+    return SimpleNamespace(
+        totals=kpis.totals(tables, period),
+        conversion=kpis.conversion(tables, period),
+        test=test,
+        design=plan,
+        lift=lift.lift(test, plan),
+        seasons=seasons.seasons(
             series.daily(tables, period), series.releases(tables), test.by_date),
-    }
+    )
 
 
 def buyers(tables: Tables, period: Period) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from analysis.claims.claim import (
     Source,
     Unseen,
 )
-from analysis.mooc import durations, geography, products, rfm, rules, segments
+from analysis.mooc import rfm, segments
 from analysis.mooc.durations import Durations, enrolments
 from analysis.mooc.funnels import EVERYBODY, SOURCE, STAGES, Funnel
 from analysis.mooc.products import Products
@@ -109,23 +109,18 @@ def measure(tables: Tables, found: study.Headline | None = None) -> Measured:
         ValueError: A table without a row.
     """
     found = found or study.headline(tables)
-    users, events, courses, orders = (
-        tables.table(name) for name in ("users", "events", "courses", "orders"))
-    first, last, as_of = (dt.date.fromisoformat(day) for day in (
-        found.scope.first_order, found.scope.last_order, found.scope.as_of))
-    enrolled = found.funnel.by_course.set_axis(["enrolments", "completions"], axis=1)
-    sold = products.products(orders, events, courses, enrolled, as_of)
-    countries = geography.geography(users, orders, events).conversion
+    # Where the whole study has been run, it has the parts.
+    parts = vars(found) if isinstance(found, study.Study) else study.parts(tables, found)
+    countries = parts["geography"].conversion
     return Measured(
         funnel=found.funnel,
         value=found.value,
-        durations=durations.durations(events, found.funnel),
-        segments=segments.segments(orders, users, as_of),
-        products=sold,
-        rules=rules.rules(orders, courses, sold.by_course.price, first, last),
         stand_out=None if countries is None else list(
             countries.countries.index[countries.countries.stands_out > 0]),
-        learners=learners(users, events, orders, as_of),
+        learners=learners(
+            *(tables.table(name) for name in ("users", "events", "orders")),
+            dt.date.fromisoformat(found.scope.as_of)),
+        **{name: parts[name] for name in ("durations", "segments", "products", "rules")},
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -161,27 +162,35 @@ def analyse(tables: Tables) -> Study:
     """
     first = _headline(tables)
     users, events, courses, orders = _tables(tables)
-    as_of = _day(first.scope.as_of)
-    enrolled = first.funnel.by_course.set_axis(["enrolments", "completions"], axis=1)
-    sold = products.products(orders, events, courses, enrolled, as_of)
     profile = exploration.profile(tables)
     return Study(
         **vars(first),
+        **parts(tables, first),
         profile=profile,
         cleaning=exploration.cleaning(tables, profile),
-        durations=durations.durations(events, first.funnel),
-        segments=segments.segments(orders, users, as_of),
-        rules=rules.rules(
-            orders, courses, sold.by_course.price,
-            _day(first.scope.first_order), _day(first.scope.last_order),
-        ),
-        products=sold,
         channels=channels.channels(orders, users),
-        geography=geography.geography(users, orders, events),
         behaviour=behaviour.behaviour(users, events),
         audience=audience.audience(users),
         cohorts=cohorts.by_month(events, orders),
     )
+
+
+def parts(tables: Tables, first: Headline) -> dict[str, Any]:
+    """Those parts that the sources' claims rest on as well, by the name of their field."""
+    users, events, courses, orders = _tables(tables)
+    as_of = _day(first.scope.as_of)
+    enrolled = first.funnel.by_course.set_axis(["enrolments", "completions"], axis=1)
+    sold = products.products(orders, events, courses, enrolled, as_of)
+    return {
+        "durations": durations.durations(events, first.funnel),
+        "segments": segments.segments(orders, users, as_of),
+        "rules": rules.rules(
+            orders, courses, sold.by_course.price,
+            _day(first.scope.first_order), _day(first.scope.last_order),
+        ),
+        "products": sold,
+        "geography": geography.geography(users, orders, events),
+    }
 
 
 def _tables(tables: Tables) -> tuple[ir.Table, ...]:

@@ -118,7 +118,7 @@ def evidence(finding: Finding) -> str:
     """The evidence of a claim in a sentence: plain text, not yet Markdown."""
     said = filled(finding.evidence.said, finding.evidence.values)
     if finding.p_adjusted is not None:
-        said += f"; corrected {p_value(finding.p_adjusted)}"
+        said += "; corrected " + p_value(finding.p_adjusted).replace("\\", "")
     return capital(said) + "."
 
 

@@ -79,13 +79,14 @@ def change(ratio: float, digits: int = 0) -> Prose:
 
 
 def p_value(p: float) -> Prose:
-    """A p-value as an equation: "p = 0.034", "p < 0.001"."""
+    """A p-value as an equation: "p = 0.034", "p \\< 0.001"."""
     if not math.isfinite(p):
         return Prose(MISSING)
+    # Escaped, since at a bare "<" Pandoc looks for HTML in all that follows.
     if p < 0.001:
-        return Prose(f"p{NBSP}<{NBSP}0.001")
+        return Prose(f"p{NBSP}\\<{NBSP}0.001")
     if p > 0.999:
-        return Prose(f"p{NBSP}>{NBSP}0.999")
+        return Prose(f"p{NBSP}\\>{NBSP}0.999")
     return Prose(f"p{NBSP}={NBSP}{p:.3f}")
 
 
@@ -96,7 +97,7 @@ def day(iso: str) -> Prose:
 
 
 def p_cell(p: float) -> Prose:
-    """A p-value in a column of them: "0.034", "< 0.001"."""
+    """A p-value in a column of them: "0.034", "\\< 0.001"."""
     return Prose(p_value(p).removeprefix(f"p{NBSP}").removeprefix(f"={NBSP}"))
 
 

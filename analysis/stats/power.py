@@ -79,11 +79,13 @@ def means(
 
     def power_of(effect: float, n: float, allocation: float) -> float:
         df = n * (1 + allocation) - 2
-        t = stats.nct(df, effect / sd * np.sqrt(n * allocation / (1 + allocation)))
+        shift = effect / sd * np.sqrt(n * allocation / (1 + allocation))
         critical = stats.t.isf(tail, df)
+        power = stats.nct.sf(critical, df, shift)
+        if alternative == "one-sided":
+            return float(power)
         # The other tail is nan where it is below what can be computed (about 1e-14).
-        other = 0.0 if alternative == "one-sided" else np.nan_to_num(t.cdf(-critical))
-        return float(t.sf(critical) + other)
+        return float(power + np.nan_to_num(stats.nct.cdf(-critical, df, shift)))
 
     # A thousand sds can be seen in any two groups of two.
     return _solve(power_of, difference, n_a, power, ratio, alpha, alternative, baseline, 1e3 * sd)

@@ -148,7 +148,7 @@ def test_printed_cells_are_read():
         "007": {"value": "007"},
         "1,23": {"value": "1,23"},
         "2.4 (4)": {"value": "2.4 (4)"},
-        f"p{text.NBSP}<{text.NBSP}0.001": {"value": "p < 0.001"},
+        text.p_value(0.0001): {"value": "p < 0.001"},
         "**up** to [here](x.qmd#sec-a)": {"value": "up to here"},
         "[=]{.underline} x": {"value": "'= x"},
         "": {},
