@@ -126,17 +126,46 @@ def execute(root: Path, chapters: Sequence[Chapter], report: Report = lambda *_:
         BookError: a cell or an inline expression failed, hung, or gave nothing.
     """
     with tempfile.TemporaryDirectory(prefix="studies-") as studies:
-        return asyncio.run(_execute_all(root, chapters, report, studies))
+        return asyncio.run(_execute_all(_Build(root, report, time.time(), studies), chapters))
 
 
-async def _execute_all(root, chapters, report, studies: str) -> list[Run]:
-    slots, started = asyncio.Semaphore(os.cpu_count() or 1), time.time()
+@dataclass(frozen=True)
+class _Build:
+    """What the chapters of a build share.
+
+    Attributes:
+        root: Project folder.
+        report: See `execute`.
+        started: When the build began, in seconds since 1970.
+        studies: A folder for what the kernels keep for each other, and for their temporary files;
+            it goes with the build.
+    """
+
+    root: Path
+    report: Report
+    started: float
+    studies: str
+
+    @functools.cached_property
+    def distributions(self) -> Mapping[str, list[str]]:
+        """The installed distributions, by the packages that they bring."""
+        return importlib.metadata.packages_distributions()
+
+    def environment(self) -> dict[str, str]:
+        """Of the kernels."""
+        # They run side by side: threads of linear algebra would wait for each other.
+        threads = {"OPENBLAS_NUM_THREADS": "1"}
+        return threads | os.environ | {STUDIES: self.studies, "TMPDIR": self.studies}
+
+
+async def _execute_all(build: _Build, chapters: Sequence[Chapter]) -> list[Run]:
+    slots = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def one(chapter: Chapter) -> Run:
-        if notebook := _remembered(root, chapter):
+        if notebook := _remembered(build.root, chapter):
             return Run(chapter, notebook, cached=True)
         async with slots:
-            return await _run(root, chapter, report, started, studies)
+            return await _run(build, chapter)
 
     # The first page, the book's front, comes last: it tells of the studies that the others keep.
     tasks = [asyncio.ensure_future(one(chapter)) for chapter in chapters[1:]]
@@ -150,17 +179,15 @@ async def _execute_all(root, chapters, report, studies: str) -> list[Run]:
         raise
 
 
-async def _run(
-    root: Path, chapter: Chapter, report: Report, started: float, studies: str
-) -> Run:
+async def _run(build: _Build, chapter: Chapter) -> Run:
     notebook = to_notebook(chapter)
-    client = _Client(notebook, chapter, root, report)
+    client = _Client(notebook, chapter, build.root, build.report)
     try:
-        async with client.kernel(_environment(studies)):
+        async with client.kernel(build.environment()):
             await client.evaluate(PROLOGUE)
             for index, cell in enumerate(notebook.cells):
                 await client.run_block(index, cell)
-            report(chapter, client.total, client.total, "")
+            build.report(chapter, client.total, client.total, "")
             (observed,) = await client.evaluate(EPILOGUE, ["_book_observed"])
     except DeadKernelError:
         if asyncio.current_task().cancelling():  # nbclient says the same of an interrupt
@@ -170,16 +197,8 @@ async def _run(
         limit = f"{client.timeout} s (BOOK_CELL_TIMEOUT sets the limit)"
         raise BookError(f"still running after {limit}", *client.place) from None
     observed = json.loads(ast.literal_eval(observed["data"]["text/plain"]))
-    _remember(root, chapter, notebook, observed, started)
+    _remember(build, chapter, notebook, observed)
     return Run(chapter, notebook, cached=False)
-
-
-def _environment(studies: str) -> dict[str, str]:
-    """The environment of a build's kernels; `studies` is a folder that goes with the build."""
-    # Kernels run side by side: threads of linear algebra would wait for each other. What they leave
-    # in temporary files goes with the build, however they end.
-    threads = {"OPENBLAS_NUM_THREADS": "1"}
-    return threads | os.environ | {STUDIES: studies, "TMPDIR": studies}
 
 
 def to_notebook(chapter: Chapter) -> nbformat.NotebookNode:
@@ -341,11 +360,12 @@ def _remembered(root: Path, chapter: Chapter) -> nbformat.NotebookNode | None:
     return None
 
 
-def _remember(root: Path, chapter: Chapter, notebook, observed: dict, started: float) -> None:
+def _remember(build: _Build, chapter: Chapter, notebook, observed: dict) -> None:
+    root = build.root
     files = _dependencies(root, observed)
-    if any("://" in name or _changed(root / name) > started for name in files):
+    if any("://" in name or _changed(root / name) > build.started for name in files):
         return  # a database may change unseen, and what changed meanwhile was not what was read
-    owners = _distributions()
+    owners = build.distributions
     names = {name for package in observed["packages"] for name in owners.get(package, [])}
     manifest = fingerprint(root, observed | {"files": files, "distributions": sorted(names)})
     ran = _ran(chapter, notebook)
@@ -417,12 +437,6 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return "absent"
-
-
-@functools.cache
-def _distributions() -> Mapping[str, list[str]]:
-    """The installed distributions, by the packages that they bring."""
-    return importlib.metadata.packages_distributions()
 
 
 def _version(name: str) -> str:
