@@ -16,17 +16,21 @@ from analysis.sources import open_study
 # Queries are made of many small objects that live long: looking for garbage among them at every
 # 700 new ones, as Python does, takes a tenth of the time.
 gc.set_threshold(50_000, 20, 50)
+SHARED = "TESTS_SHARED"  # names the folder of what all workers and notebooks share
 
 
 def pytest_configure():
-    """The same for the kernels in which nbval runs the notebooks."""
-    if "IPYTHONDIR" not in os.environ:
-        profile = Path(tempfile.mkdtemp(prefix="ipython-"))
-        startup = profile / "profile_default" / "startup" / "garbage.py"
+    """The same for the kernels in which nbval runs the notebooks; they share the studies, too."""
+    if SHARED not in os.environ:
+        shared = Path(tempfile.mkdtemp(prefix="tests-"))
+        startup = shared / "profile_default" / "startup" / "shared.py"
         startup.parent.mkdir(parents=True)
-        startup.write_text(f"import gc\ngc.set_threshold{gc.get_threshold()}\n")
-        os.environ["IPYTHONDIR"] = str(profile)
-        atexit.register(shutil.rmtree, profile, ignore_errors=True)
+        startup.write_text(
+            f"import gc, os\ngc.set_threshold{gc.get_threshold()}\n"
+            f"os.environ.setdefault({kept.FOLDER!r}, {str(shared)!r})\n"
+        )
+        os.environ[SHARED] = os.environ["IPYTHONDIR"] = str(shared)
+        atexit.register(shutil.rmtree, shared, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):
@@ -38,49 +42,41 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in slow)
 
 
-@pytest.fixture(scope="session")
-def analysed(tmp_path_factory):
-    """Analyses tables that no test changes, once for all workers."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "studies"
-    folder.mkdir(exist_ok=True)
-
-    def study(analyse, tables):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(kept.FOLDER, str(folder))
-            return analyse(tables)
-
-    return study
+def shared(make, *arguments):
+    """What is made of tables that no test changes, once for all workers and notebooks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(kept.FOLDER, os.environ[SHARED])
+        return make(*arguments)
 
 
 @pytest.fixture(scope="session")
-def engagement_study(analysed):
+def engagement_study():
     """The analysis of the shipped students."""
-    return analysed(engagement.analyse, open_study("engagement", "data"))
+    return shared(engagement.analyse, shared(open_study, "engagement"))
 
 
 @pytest.fixture(scope="session")
 def customers_tables():
     """The shipped tables of the app."""
-    return open_study("customers", "data")
+    return shared(open_study, "customers")
 
 
 @pytest.fixture(scope="session")
-def customers_study(analysed, customers_tables):
+def customers_study(customers_tables):
     """Their analysis."""
-    return analysed(customers.analyse, customers_tables)
+    return shared(customers.analyse, customers_tables)
 
 
 @pytest.fixture(scope="session")
 def mooc_tables():
     """The shipped tables of the MOOC."""
-    return open_study("mooc", "data")
+    return shared(open_study, "mooc")
 
 
 @pytest.fixture(scope="session")
-def mooc_study(analysed, mooc_tables):
+def mooc_study(mooc_tables):
     """Their analysis."""
-    return analysed(mooc.analyse, mooc_tables)
+    return shared(mooc.analyse, mooc_tables)
 
 
 @pytest.fixture(scope="session")
@@ -90,12 +86,12 @@ def mooc_truth():
 
 
 @pytest.fixture(scope="session")
-def trialers_study(analysed):
+def trialers_study():
     """The analysis of the shipped test of the widget."""
-    return analysed(experiment.analyse, open_study("trialers", "data"))
+    return shared(experiment.analyse, shared(open_study, "trialers"))
 
 
 @pytest.fixture(scope="session")
-def netflix_study(analysed):
+def netflix_study():
     """The analysis of the shipped subscribers."""
-    return analysed(churn.analyse, open_study("netflix", "data"))
+    return shared(churn.analyse, shared(open_study, "netflix"))
