@@ -138,10 +138,10 @@ def spark():
 
 
 def show_to_spark(spark, study, folder):
-    """Makes views of a study's Parquet files, named as tables of a database."""
+    """Makes views of a study's Parquet files, named as tables of a database; each is read once."""
     for table in CONTRACTS[study].tables:
         frame = spark.read.parquet(str(folder / study / f"{table.name}.parquet"))
-        frame.createOrReplaceTempView(f"{study}_{table.name}")
+        frame.cache().createOrReplaceTempView(f"{study}_{table.name}")
 
 
 @pytest.mark.slow

@@ -2,8 +2,6 @@
 
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import stats
 from test_churn_reductions import assert_same, subscribers, tables
 
@@ -54,12 +53,7 @@ def of_groups(groups: dict) -> study.Devices:
 
 
 def test_r_still_gives_the_committed_values(tmp_path):
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is missing (Debian: r-base-core)")
-    out = tmp_path / "devices.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "devices.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "devices.R", tmp_path)
     for case, values in REFERENCE.items():
         for name in ("ranks", "welch", "holm", "within"):
             np.testing.assert_allclose(fresh[case][name], values[name], rtol=1e-9)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
@@ -84,15 +83,7 @@ def test_everything_is_as_in_r(case):
 
 
 def test_r_still_gives_the_committed_values(tmp_path):
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is missing (Debian: r-base-core, r-cran-survival)")
-    out = tmp_path / "lengths.json"
-    done = subprocess.run(["Rscript", "--vanilla", ORACLE / "lengths.R", out], capture_output=True,
-                          text=True)
-    if "no package called" in done.stderr:
-        pytest.skip("R's package survival is missing (Debian: r-cran-survival)")
-    assert done.returncode == 0, done.stderr
-    for case, values in json.loads(out.read_text()).items():
+    for case, values in made_by_r(ORACLE / "lengths.R", tmp_path).items():
         for name, value in values.items():
             np.testing.assert_allclose(value, REFERENCE[case][name], rtol=1e-6, err_msg=name)
 

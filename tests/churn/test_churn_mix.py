@@ -3,8 +3,6 @@
 import itertools
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import multinomial_proportions_confint
 from test_churn_reductions import assert_same, subscribers, tables
@@ -45,12 +44,7 @@ def of_counts(counts, names="abcdefghijkl") -> study.Mix:
 
 
 def test_r_still_gives_the_committed_values(tmp_path):
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is missing (Debian: r-base-core)")
-    out = tmp_path / "mix.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "mix.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "mix.R", tmp_path)
     for case, values in REFERENCE.items():
         for name, expected in values.items():
             np.testing.assert_allclose(fresh[case][name], expected, rtol=1e-9)

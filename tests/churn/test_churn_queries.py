@@ -2,8 +2,6 @@
 
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import stats
 from test_churn_reductions import assert_same, subscribers, tables
 
@@ -65,12 +64,7 @@ def counts_of(age, queries) -> pd.DataFrame:
 
 
 def test_r_still_gives_the_committed_values(tmp_path):
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is missing (Debian: r-base-core)")
-    out = tmp_path / "queries.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "queries.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "queries.R", tmp_path)
     for case, values in REFERENCE.items():
         for name, expected in values.items():
             np.testing.assert_allclose(fresh[case][name], expected, rtol=1e-9, atol=1e-300)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent))
+from r_scripts import made_by_r
 from test_churn_reductions import close, subscribers, tables
 
 from analysis.churn import reductions
@@ -90,12 +89,7 @@ def test_the_shipped_table_shows_the_large_effects(shipped):
 
 
 def test_r_still_gives_the_committed_values(tmp_path):
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is missing (Debian: r-base-core)")
-    out = tmp_path / "traits.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "traits.R", "data/netflix/subscribers.csv",
-                    out], check=True, capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "traits.R", tmp_path, "data/netflix/subscribers.csv")
     np.testing.assert_allclose(fresh["holm"], R["holm"], rtol=1e-9)
     for column, values in R["direction"].items():
         for name, value in values.items():

@@ -2,8 +2,6 @@
 
 import json
 import math
-import shutil
-import subprocess
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +12,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import stats
 
 from analysis.experiment import steps as study
@@ -59,12 +58,7 @@ def from_reference(case) -> study.Steps:
 
 
 def test_r_still_gives_the_committed_values(tmp_path):
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is missing (Debian: r-base-core)")
-    out = tmp_path / "steps.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "steps.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "steps.R", tmp_path)
     for case, values in REFERENCE.items():
         for name, expected in values.items():
             np.testing.assert_allclose(fresh[case][name], expected, rtol=1e-7, atol=1e-12)

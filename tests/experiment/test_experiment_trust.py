@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 from test_experiment_reductions import Frames, as_seen, messy, tables
@@ -157,12 +156,7 @@ def test_shipped_test_is_trusted(shipped):
 
 
 def test_r_still_gives_the_committed_values(tmp_path):
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is missing (Debian: r-base-core)")
-    out = tmp_path / "trust.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "trust.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "trust.R", tmp_path)
     for case, values in REFERENCE.items():
         for name, expected in values.items():
             np.testing.assert_allclose(fresh[case][name], expected, rtol=1e-9)

@@ -2,14 +2,13 @@
 
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from r_scripts import made_by_r
 from scipy import special, stats
 from statsmodels.stats.diagnostic import het_breuschpagan
 from statsmodels.stats.multitest import multipletests
@@ -406,17 +405,8 @@ def test_what_cannot_be_fitted_says_why(groups):
         reg.logit(x, groups["paid"], n).coefficient("device", "Palm")
 
 
-@pytest.mark.skipif(shutil.which("Rscript") is None, reason="Rscript is not on PATH")
 def test_r_still_gives_the_committed_values_of_regression(tmp_path):
-    packages = 'all(sapply(c("car","sandwich","lmtest","pROC"), requireNamespace, quietly = TRUE))'
-    there = subprocess.run(["Rscript", "--vanilla", "-e", f"quit(status = !{packages})"],
-                           capture_output=True, check=False)
-    if there.returncode:
-        pytest.skip("R has not the packages car, sandwich, lmtest and pROC")
-    out = tmp_path / "regression.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "regression.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "regression.R", tmp_path)
     assert fresh["customers"] == R["customers"]
     for part in ("logit", "line", "quasi", "hair", "mendel"):
         for name, value in R[part].items():

@@ -2,14 +2,13 @@
 
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import stats
 
 from analysis.stats import sequential
@@ -82,17 +81,8 @@ def test_results_at_the_stop_equal_rpact(case):
     assert end.interval.high == pytest.approx(case["high"][0], abs=1e-6)
 
 
-@pytest.mark.skipif(shutil.which("Rscript") is None, reason="Rscript is not on PATH")
 def test_rpact_still_gives_the_committed_values(tmp_path):
-    there = subprocess.run(
-        ["Rscript", "--vanilla", "-e", 'quit(status = !requireNamespace("rpact", quietly = TRUE))'],
-        capture_output=True, check=False)
-    if there.returncode:
-        pytest.skip("R has not the package rpact (Debian: r-cran-rpact)")
-    out = tmp_path / "sequential.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "sequential.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "sequential.R", tmp_path)
     for part in ("designs", "stops"):
         for now, then in zip(fresh[part], RPACT[part], strict=True):
             for name, values in then.items():

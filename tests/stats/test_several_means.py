@@ -1,14 +1,13 @@
 """Welch's test of several means and groups against the rest, against R and definitions."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import stats
 
 from analysis.stats import several_means, two_sample
@@ -23,12 +22,7 @@ def samples(case):
 
 
 def test_r_still_gives_the_committed_values(tmp_path):
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is missing (Debian: r-base-core)")
-    out = tmp_path / "several_means.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "several_means.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "several_means.R", tmp_path)
     for case, values in REFERENCE.items():
         for name in ("statistic", "df", "p", "noncentrality", "holm"):
             np.testing.assert_allclose(fresh[case][name], values[name], rtol=1e-7)

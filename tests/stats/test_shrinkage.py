@@ -1,14 +1,13 @@
 """Empirical Bayes against R, published tables, definitions and known truth."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import integrate, stats
 
 from analysis.stats import shrinkage
@@ -28,16 +27,7 @@ SCHOOLS = {"median": (10, 8, 7, 7, 5, 6, 10, 8), "low": (-2, -5, -11, -7, -9, -7
 
 
 def test_r_still_gives_the_committed_values(tmp_path):
-    # `find.package` is content with one of several.
-    there = "for (p in c('VGAM', 'metafor', 'jsonlite')) find.package(p)"
-    if shutil.which("Rscript") is None or subprocess.run(
-        ["Rscript", "--vanilla", "-e", there], capture_output=True
-    ).returncode:
-        pytest.skip("R's packages VGAM and metafor are missing (Debian: r-cran-vgam, -metafor)")
-    out = tmp_path / "shrinkage.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / "shrinkage.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "shrinkage.R", tmp_path)
     for part in ("beta_binomial", "mixed"):
         for name, value in REFERENCE[part].items():
             if not isinstance(value, dict) and name != "g":

@@ -2,14 +2,13 @@
 
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import stats
 
 from analysis.stats import survival
@@ -33,14 +32,7 @@ def close(found, expected, **limits):
 @pytest.mark.parametrize(
     ("name", "committed"), [("survival", REFERENCE), ("clustered_survival", CLUSTERED)])
 def test_r_still_gives_the_committed_values(tmp_path, name, committed):
-    if shutil.which("Rscript") is None or subprocess.run(
-        ["Rscript", "--vanilla", "-e", "library(survival)"], capture_output=True
-    ).returncode:
-        pytest.skip("R's package survival is missing (Debian: r-cran-survival)")
-    out = tmp_path / "values.json"
-    subprocess.run(["Rscript", "--vanilla", ORACLE / f"{name}.R", out], check=True,
-                   capture_output=True)
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / f"{name}.R", tmp_path)
 
     def same(a, b):
         if isinstance(b, dict):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from r_scripts import made_by_r
 from scipy import stats
 
 from analysis.simulate.customers import TRUTH, YEAR
@@ -109,15 +108,7 @@ def test_decomposition_equals_r():
 
 
 def test_r_still_gives_the_values_for_time_series(tmp_path):
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is not on PATH (Debian: r-base-core, r-cran-sandwich)")
-    out = tmp_path / "fresh.json"
-    run = subprocess.run(["Rscript", "--vanilla", ORACLE / "time_series.R", out],
-                         capture_output=True, text=True)
-    if "no package called" in run.stderr:
-        pytest.skip("R's package sandwich is not there (Debian: r-cran-sandwich)")
-    assert run.returncode == 0, run.stderr
-    fresh = json.loads(out.read_text())
+    fresh = made_by_r(ORACLE / "time_series.R", tmp_path)
     assert fresh.keys() == R.keys()
     for name, values in R.items():
         np.testing.assert_allclose(fresh[name], values, rtol=1e-6, atol=1e-9)
