@@ -34,7 +34,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from render import book as books
-from render import qmd
+from render import leftovers, qmd
 from render.errors import BookError
 from render.progress import Progress
 from render.qmd import Cell, Chapter, Text
@@ -110,7 +110,7 @@ def execute_book(root: Path) -> tuple[books.Book, list[Run]]:
     """Reads the book at `root` and executes its chapters, telling the progress."""
     book = books.read(root)
     chapters = [qmd.read(book.root, page.source) for page in book.pages]
-    with Progress() as progress:
+    with leftovers.tidied(book.output_dir), Progress() as progress:
         return book, execute(book.root, chapters, progress)
 
 
@@ -125,7 +125,7 @@ def execute(root: Path, chapters: Sequence[Chapter], report: Report = lambda *_:
     Raises:
         BookError: a cell or an inline expression failed, hung, or gave nothing.
     """
-    with tempfile.TemporaryDirectory(prefix="studies-") as studies:
+    with tempfile.TemporaryDirectory(prefix=leftovers.prefix(root)) as studies:
         return asyncio.run(_execute_all(_Build(root, report, time.time(), studies), chapters))
 
 

@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 from tiny_book import build, minimal
 
 from render import pages
-from render.leftovers import tidied
+from render.leftovers import prefix, tidied
 
 CELL = """\
 # A
@@ -59,7 +60,9 @@ def write_again(root: Path, *, hang: bool) -> None:
 
 
 def leftovers(root: Path) -> list[str]:
-    return [path.name for path in root.iterdir() if path.name.startswith("._book.")]
+    temporary = Path(tempfile.gettempdir()).glob(f"{prefix(root)}*")
+    beside = [path for path in root.iterdir() if path.name.startswith("._book.")]
+    return [path.name for path in [*beside, *temporary]]
 
 
 def start(root: Path, **options) -> subprocess.Popen:
