@@ -1,8 +1,8 @@
-"""Runs every benchmark in turn and writes what they print to bench/RESULTS.md.
+"""Runs every benchmark in turn and writes what they print to bench/RESULTS.md, one after another.
 
-Run as `python bench/all.py [--quick]`, on a machine with nothing else to do. `--quick` takes small
-tables and single runs: to try the benchmarks, not to learn from them. `--only SCRIPT ...` writes
-nothing and prints.
+Run as `python bench/all.py [--only SCRIPT ...]`, on a machine with nothing else to do; the results of
+scripts that are not run stay as they are. `--quick` takes small tables and single runs, to try the
+benchmarks; it writes nothing and prints.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import datetime as dt
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "RESULTS.md"
 # Heading, script, its arguments, and those of --quick.
 BENCHES = (
     ("Whole builds of the book", "book.py", (), ("--runs", "1")),
@@ -32,46 +34,55 @@ BENCHES = (
 PACKAGES = ("duckdb", "ibis-framework", "numpy", "pandas", "scipy", "lifetimes", "mlxtend")
 
 
+HEAD = """\
+# Benchmarks
+
+Made by `python bench/all.py`. Seconds are those of the machine that is named; compare what stands side
+by side in one table. Load is other work on the machine before the benchmark, if above 0.5.
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small tables, single runs")
+    parser.add_argument("--quick", action="store_true", help="small tables, single runs; prints")
     parser.add_argument("--only", nargs="+", metavar="SCRIPT", help="such as funnel.py")
     options = parser.parse_args()
-    started, parts = time.perf_counter(), [about(options.quick)]
     for heading, script, whole, quick in BENCHES:
         if options.only and script not in options.only:
             continue
         print(f"{script} ...", file=sys.stderr)
-        command = [sys.executable, str(HERE / script), *(quick if options.quick else whole)]
-        done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True,
-                              env=os.environ | {"PYTHONPATH": str(HERE.parent),
-                                                "OPENBLAS_NUM_THREADS": "1"})
-        said = done.stdout.strip()
-        if done.returncode:
-            said += f"\n\nEnded with exit code {done.returncode}."
-        parts.append(f"## {heading}\n\n`bench/{script}`; {said}")
-    parts.append(f"All of it took {(time.perf_counter() - started) / 60:.0f} minutes.")
-    told = "\n\n".join(parts) + "\n"
-    if options.only:
-        print(told)
-    else:
-        (HERE / "RESULTS.md").write_text(told, encoding="utf-8")
+        said = measured(script, quick if options.quick else whole)
+        if options.quick:
+            print(f"## {heading}\n\n{said}\n")
+        else:
+            put(heading, said)
 
 
-def about(quick: bool) -> str:
-    """The machine and the versions; seconds are theirs, ratios within a table travel better."""
+def measured(script: str, arguments: tuple[str, ...]) -> str:
+    """What a benchmark prints, after a line on when and where it was run."""
+    about, started = where(), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, str(HERE / script), *arguments], cwd=HERE.parent, stdout=subprocess.PIPE,
+        text=True, env=os.environ | {"PYTHONPATH": str(HERE.parent), "OPENBLAS_NUM_THREADS": "1"})
+    minutes = (time.perf_counter() - started) / 60
+    said = f"`bench/{script}`, {about}; {minutes:.0f} minutes.\n\n{done.stdout.strip()}"
+    return said + (f"\n\nEnded with exit code {done.returncode}." if done.returncode else "")
+
+
+def put(heading: str, said: str) -> None:
+    """Writes a benchmark's results in the place of its earlier ones."""
+    there = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    parts = dict(re.findall(r"^## (.+)\n\n((?:(?!^## ).*\n?)*)", there, re.M)) | {heading: said}
+    told = [f"## {name}\n\n{parts[name].strip()}\n" for name, *_ in BENCHES if name in parts]
+    RESULTS.write_text("\n".join([HEAD, *told]), encoding="utf-8")
+
+
+def where() -> str:
+    """The day, the machine and the versions; ratios within a table travel better than seconds."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    note = "" if not quick else (
-        "\n\n**Made by `--quick`: small tables, single runs.** "
-        "It shows that the benchmarks run; nothing should be concluded from its numbers.")
-    load = os.getloadavg()[0]
-    return (
-        "# Benchmarks\n\n"
-        f"Made by `python bench/all.py` on {dt.date.today()}: {processor()}, {os.cpu_count()} "
-        f"cores, {platform.system()}, Python {platform.python_version()}, {versions}.\n"
-        f"The load before the first was {load:.1f}: other work on the machine, if above 0.5.\n"
-        f"Seconds are those of this machine; compare what stands side by side in one table.{note}"
-    )
+    return (f"{dt.date.today()}, {processor()}, {os.cpu_count()} cores, load "
+            f"{os.getloadavg()[0]:.1f}, {platform.system()}, Python {platform.python_version()}, "
+            f"{versions}")
 
 
 def processor() -> str:
