@@ -19,7 +19,7 @@ from scipy import stats
 from analysis.kept import kept, or_kept
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
-from analysis.stats import descriptive, intervals, multiplicity, power, two_sample
+from analysis.stats import descriptive, intervals, multiplicity, power, resampling, two_sample
 from analysis.stats.descriptive import Description
 from analysis.stats.intervals import Interval
 from analysis.stats.results import TestResult
@@ -35,6 +35,7 @@ SUBSET = (1.0, 100.0)  # minutes in the first quarter: the source's low-engageme
 RELEVANT_LIFT = 0.10  # the smallest relative change of mean minutes that would matter
 POWER = 0.80
 RESAMPLES = 5000
+RESAMPLES_OF_MANY = 1000  # of a million values or more, where each takes long
 SEED = 20221001
 # The columns that name the rows of the study's frames.
 KEYS = {"students": ("who",), "family": ("test",), "sensitivity": ("plan", "kept")}
@@ -262,7 +263,7 @@ def analyse(tables: Tables) -> Study:
     return Study(
         **answers,
         bca={
-            key: intervals.mean_bootstrap(g.minutes, resamples=RESAMPLES, seed=SEED)
+            key: intervals.mean_bootstrap(g.minutes, resamples=_resamples(g.minutes.size), seed=SEED)
             for key, g in groups.items()
         },
         permutations={plan: permutation(groups, plan) for plan in PLANS},
@@ -350,8 +351,13 @@ def permutation(groups: Mapping[tuple[str, str], Group], plan: str) -> TestResul
     """The increase of a plan's mean against random relabelling of its students."""
     a, b = (groups[plan, quarter].minutes for quarter in QUARTERS)
     return two_sample.permutation(
-        a, b, alternative="less", alpha=ALPHA, resamples=RESAMPLES, seed=SEED
+        a, b, alternative="less", alpha=ALPHA, resamples=_resamples(a.size + b.size), seed=SEED
     )
+
+
+def _resamples(n: int) -> int:
+    """How often so many values are drawn anew."""
+    return RESAMPLES if n < resampling.MANY else RESAMPLES_OF_MANY
 
 
 def compare_countries(students: pd.DataFrame, free: Group) -> Comparison:

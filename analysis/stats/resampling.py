@@ -7,10 +7,16 @@ from analysis.stats.moments import Counts
 
 # Draws held at once: about 3 MB, which stays in the cache. The numbers don't depend on it.
 DRAWS = 2**18
+# From so many values on, how often each distinct one is drawn is cheaper to draw than the values,
+# which no longer fit in a cache.
+MANY = 1_000_000
 
 
 def bootstrap_means(sample: Values, resamples: int, rng: np.random.Generator) -> Values:
     """Means of samples drawn with replacement, shape (resamples,) (Efron 1979)."""
+    if sample.size >= MANY:
+        return resampled(Counts(*np.unique(sample, return_counts=True)), sample.size, resamples,
+                         rng)[0]
     means = np.empty(resamples)
     rows = max(1, DRAWS // sample.size)
     for start in range(0, resamples, rows):
@@ -24,16 +30,23 @@ def permuted_t(a: Values, b: Values, resamples: int, rng: np.random.Generator) -
     """Welch's t statistic of a against b after random relabelling, shape (resamples,).
 
     Only the smaller group is drawn (without replacement); the other one's sums are what is
-    left of the pooled sums.
+    left of the pooled sums. From `MANY` values on, what is drawn is how often each distinct one
+    is (multivariate hypergeometric).
     """
     pooled = np.concatenate((a, b))
     pooled -= pooled.mean()
     pooled /= np.abs(pooled).max()
     size = min(a.size, b.size)
     sums = np.empty((resamples, 2))
-    for i in range(resamples):
-        drawn = pooled[rng.choice(pooled.size, size, replace=False, shuffle=False)]
-        sums[i] = drawn.sum(), drawn @ drawn
+    if pooled.size >= MANY:
+        values, counts = np.unique(pooled, return_counts=True)
+        powers = np.column_stack((values, values**2))
+        for i in range(resamples):
+            sums[i] = rng.multivariate_hypergeometric(counts, size, method="marginals") @ powers
+    else:
+        for i in range(resamples):
+            drawn = pooled[rng.choice(pooled.size, size, replace=False, shuffle=False)]
+            sums[i] = drawn.sum(), drawn @ drawn
     rest = np.array([pooled.sum(), pooled @ pooled]) - sums
     mean_drawn, error_drawn = _mean_and_error(sums, size, pooled)
     mean_rest, error_rest = _mean_and_error(rest, pooled.size - size, pooled)

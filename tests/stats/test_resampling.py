@@ -12,6 +12,12 @@ from analysis.stats import resampling
 from analysis.stats.moments import Counts
 
 
+@pytest.fixture(params=[1, resampling.MANY], ids=["counts", "values"])
+def either_way(request, monkeypatch):
+    """Drawn as counts of distinct values, as of many, and value by value, as of fewer."""
+    monkeypatch.setattr(resampling, "MANY", request.param)
+
+
 @pytest.mark.parametrize("draws", [1, 1_000, 2**16])
 def test_chunks_do_not_change_the_numbers(draws, monkeypatch):
     x = np.random.default_rng(1).lognormal(size=101)
@@ -31,7 +37,7 @@ def test_memory_is_bounded():
     assert peak < 16 * 2**20  # 100 resamples at once would take 138 MiB
 
 
-def test_bootstrap_draws_every_value_equally_often():
+def test_bootstrap_draws_every_value_equally_often(either_way):
     # With one value at 1 and the others at 0 the mean counts how often that value was drawn.
     for position in (0, 6, 12):
         x = np.zeros(13)
@@ -42,7 +48,7 @@ def test_bootstrap_draws_every_value_equally_often():
 
 
 @pytest.mark.parametrize(("n_a", "n_b"), [(4, 6), (6, 4), (5, 5)])
-def test_permuted_statistics_are_those_of_all_relabellings(n_a, n_b):
+def test_permuted_statistics_are_those_of_all_relabellings(either_way, n_a, n_b):
     pooled = np.array([1.0, 2.5, 4.1, 7.3, 8.2, 9.9, 12.4, 15.0, 21.7, 30.3])
     every = []
     for chosen in combinations(range(10), n_a):
@@ -56,7 +62,7 @@ def test_permuted_statistics_are_those_of_all_relabellings(n_a, n_b):
     assert stats.chisquare(counts, runs * ways / ways.sum()).pvalue > 1e-4
 
 
-def test_a_relabelling_without_spread_is_infinitely_far():
+def test_a_relabelling_without_spread_is_infinitely_far(either_way):
     # Rounding must leave neither nan nor a large finite statistic.
     for low, high in ((0.0, 1.0), (0.1, 0.7), (1e6, 1e6 + 0.3), (-0.2, 5.55)):
         for n_a, n_b in ((2, 3), (3, 3), (4, 3)):
@@ -67,6 +73,28 @@ def test_a_relabelling_without_spread_is_infinitely_far():
             separated = np.isinf(t).mean() / (2 if n_a == n_b else 1)
             assert separated == pytest.approx(apart, abs=4 * np.sqrt(apart / 800))
             assert np.abs(t[np.isfinite(t)]).max() < 10
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(4, 6), (7, 3)])
+def test_ties_are_relabelled_like_other_values(either_way, n_a, n_b):
+    pooled = np.array([0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 5.0, 5.0, 5.0, 40.0])
+    every = [
+        pooled[list(chosen)].mean() - np.delete(pooled, chosen).mean()
+        for chosen in combinations(range(10), n_a)
+    ]
+    t = resampling.permuted_t(pooled[:n_a], pooled[n_a:], 20_000, np.random.default_rng(6))
+    share = np.mean(np.array(every) > 1e-9)
+    assert np.mean(t > 1e-9) == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 20_000))
+
+
+def test_many_values_are_resampled_as_theory_says():
+    x = np.round(np.random.default_rng(1).lognormal(size=resampling.MANY), 2)
+    means = resampling.bootstrap_means(x, 400, np.random.default_rng(2))
+    error = x.std() / np.sqrt(x.size)
+    assert means.mean() == pytest.approx(x.mean(), abs=4 * error / np.sqrt(400))
+    assert means.std() == pytest.approx(error, rel=4 / np.sqrt(800))
+    t = resampling.permuted_t(x[::5], np.delete(x, np.s_[::5]), 400, np.random.default_rng(3))
+    assert stats.kstest(t, "norm").pvalue > 1e-4
 
 
 def some_counts():
