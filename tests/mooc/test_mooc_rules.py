@@ -214,6 +214,23 @@ def small(catalogue):
     return orders, analysed(orders, catalogue)
 
 
+def test_a_step_lost_to_the_correction_alone_is_not_called_explained(small, monkeypatch):
+    """The p-values of others rise when they are held against each other, and its own counts less."""
+    orders, whole = small
+    assert ("A", "L") in whole.steps.found.index
+
+    def direct(bought, t, tested):
+        p = np.ones(len(t.steps))
+        p[t.steps.index(("A", "L"))] = 0.04
+        return p, {}
+
+    monkeypatch.setattr(steps_module, "_direct", direct)
+    with purchases(ibis.memtable(orders)) as bought:
+        found = steps(bought, SHOP)
+    assert found.found.empty and found.explained.empty
+    assert ("A", "L") not in found.only_crude.index
+
+
 def test_the_trial_is_that_of_loops(small):
     """Learned and tried as the docstring says, with loops over each occasion."""
     orders, found = small
