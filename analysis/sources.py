@@ -208,22 +208,22 @@ def _keep(tables: Tables, where: str | Path, path: Path) -> None:
     aside.mkdir()
     for name, table in tables.tables.items():
         table.to_parquet(aside / f"{name}.parquet")
-    about = replace(tables, tables={name: table.schema() for name, table in tables.tables.items()})
-    (aside / "about.pickle").write_bytes(pickle.dumps(about))
+    schemas = {name: table.schema() for name, table in tables.tables.items()}
+    (aside / "about.pickle").write_bytes(pickle.dumps((replace(tables, tables={}), schemas)))
     aside.rename(path)
 
 
 def _found_again(study: str, where: str | Path, path: Path) -> Tables:
     """Tables that another page of the build has read and checked."""
     candidates = _candidates(study, Path(where, study))
-    about = pickle.loads((path / "about.pickle").read_bytes())
+    about, schemas = pickle.loads((path / "about.pickle").read_bytes())
     if about.fallback:
         candidates = _candidates(study, SHIPPED / study)
     connection = _embedded(_size(candidates))
     tables = {
         name: connection.create_table(
             name, connection.read_parquet(path / f"{name}.parquet")).cast(schema)
-        for name, schema in about.tables.items()
+        for name, schema in schemas.items()
     }
     return replace(about, tables=tables)
 

@@ -65,7 +65,7 @@ def measured(script: str, arguments: tuple[str, ...]) -> str:
         [sys.executable, str(HERE / script), *arguments], cwd=HERE.parent, stdout=subprocess.PIPE,
         text=True, env=os.environ | {"PYTHONPATH": str(HERE.parent), "OPENBLAS_NUM_THREADS": "1"})
     minutes = (time.perf_counter() - started) / 60
-    said = f"`bench/{script}`, {about}; {minutes:.0f} minutes.\n\n{done.stdout.strip()}"
+    said = f"`bench/{script}`, {about}; {minutes:.1f} minutes.\n\n{done.stdout.strip()}"
     return said + (f"\n\nEnded with exit code {done.returncode}." if done.returncode else "")
 
 

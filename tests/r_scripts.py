@@ -26,7 +26,7 @@ def made_by_r(script: Path, folder: Path, *arguments: str) -> Any:
     done = subprocess.run(["Rscript", "--vanilla", script, *arguments, out], cwd=ROOT,
                           capture_output=True, text=True)
     lacks = r"no package called .(\w+)|package .(\w+). must be installed"
-    if lacking := re.search(lacks, done.stderr):
+    if done.returncode and (lacking := re.search(lacks, done.stderr)):
         name = lacking[1] or lacking[2]
         pytest.skip(f"R's package {name} is missing (Debian: r-cran-{name.lower()}, if it has it)")
     assert done.returncode == 0, done.stderr

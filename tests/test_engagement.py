@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import engagement
-from analysis.kept import FOLDER
 from analysis.report.engagement import figures as fig
 from analysis.report.engagement import sentences as say
 from analysis.report.engagement import tables as tbl
@@ -265,7 +263,6 @@ def test_results_command_prints_the_chapters_numbers(shipped):
     done = subprocess.run(
         [sys.executable, "-m", "analysis", "results", "engagement", "--data", str(SHIPPED)],
         capture_output=True, text=True, check=True,
-        env=os.environ | {FOLDER: os.environ["TESTS_SHARED"]},
     )  # fmt: skip
     printed = json.loads(done.stdout)
     assert printed == {

@@ -310,7 +310,7 @@ def steps(
     found = tested.found & (frame.p_adjusted <= ALPHA).to_numpy()
     # A step that none was held against may drop out as well: others' p-values, which have risen, count
     # in its correction. Nothing explains that one.
-    explained = tested.found & ~found & np.isin(np.arange(len(t.steps)), list(against))
+    explained = ~found & np.isin(np.arange(len(t.steps)), list(against))
     together = (counts.sum(axis=1) for counts in (t.both, t.row, t.column, t.total))
     crude = rules.by_independence(*together, len(t.steps))
     wrong = (crude <= ALPHA) & ~tested.found & (t.both.sum(axis=1) >= least)
