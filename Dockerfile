@@ -30,7 +30,7 @@ USER 1000:1000
 WORKDIR /book
 
 # The environment is a layer of its own, on empty packages, so that a change of code keeps it.
-COPY --chown=1000:1000 Makefile pyproject.toml requirements.lock README.md LICENSE ./
+COPY --chown=1000:1000 Makefile pyproject.toml requirements.lock requirements-uv.lock README.md LICENSE ./
 RUN mkdir analysis render \
  && touch analysis/__init__.py render/__init__.py \
  && make .venv/.ready \
