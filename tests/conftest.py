@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import compiled_once
 import pytest
 
 from analysis import churn, customers, engagement, experiment, kept, mooc
@@ -16,11 +17,16 @@ from analysis.sources import open_study
 # Queries are made of many small objects that live long: looking for garbage among them at every
 # 700 new ones, as Python does, takes a tenth of the time.
 gc.set_threshold(50_000, 20, 50)
+compiled_once.start()
 SHARED = "TESTS_SHARED"  # names the folder of what all workers and notebooks share
 
 
 def pytest_configure():
-    """The same for the kernels in which nbval runs the notebooks; they share the studies, too."""
+    """The same for the kernels in which nbval runs the notebooks; they share the studies, too.
+
+    nbval compares no drawings, so they draw nothing: `make test` has drawn every figure of the
+    chapters before, when it held the notebooks against them.
+    """
     if SHARED not in os.environ:
         shared = Path(tempfile.mkdtemp(prefix="tests-"))
         startup = shared / "profile_default" / "startup" / "shared.py"
@@ -28,6 +34,9 @@ def pytest_configure():
         startup.write_text(
             f"import gc, os\ngc.set_threshold{gc.get_threshold()}\n"
             f"os.environ.setdefault({kept.FOLDER!r}, {str(shared)!r})\n"
+            "import plotnine\n"
+            "drawn = {'image/svg+xml': '<svg></svg>\\n'}, {}\n"
+            "plotnine.ggplot._repr_mimebundle_ = lambda *_: drawn\n"
         )
         os.environ[SHARED] = os.environ["IPYTHONDIR"] = str(shared)
         atexit.register(shutil.rmtree, shared, ignore_errors=True)
@@ -40,6 +49,12 @@ def pytest_collection_modifyitems(items):
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish():
+    """What is there before the first test stays until the last: no garbage to look for in it."""
+    gc.collect()
+    gc.freeze()
 
 
 def shared(make, *arguments):

@@ -126,9 +126,14 @@ def spark():
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        # The default cache of this compiler fills up, and then everything is interpreted.
+        # A small table would be sent to every worker before each join, by a job of its own.
+        "spark.sql.autoBroadcastJoinThreshold": "-1",
+        # The default cache of this compiler fills up, and then everything is interpreted. A heap
+        # that starts small is collected again and again before it has grown.
+        "spark.driver.memory": "1g",
         "spark.driver.extraJavaOptions":
-            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC "
+            "-Xms1g -Xmn600m -XX:MetaspaceSize=400m",
     }
     builder = SparkSession.builder.master("local[2]").config(map=options)
     # A zone far from UTC: results must not depend on it.
@@ -138,10 +143,13 @@ def spark():
 
 
 def show_to_spark(spark, study, folder):
-    """Makes views of a study's Parquet files, named as tables of a database; each is read once."""
+    """Makes views of a study's Parquet files, named as tables of a database; each is read once.
+
+    Joins and groups of what Spark knows to be in one piece need no shuffle.
+    """
     for table in CONTRACTS[study].tables:
         frame = spark.read.parquet(str(folder / study / f"{table.name}.parquet"))
-        frame.cache().createOrReplaceTempView(f"{study}_{table.name}")
+        frame.coalesce(1).cache().createOrReplaceTempView(f"{study}_{table.name}")
 
 
 @pytest.mark.slow

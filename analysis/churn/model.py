@@ -750,7 +750,7 @@ class _Folds:
             risk[here] = special.expit(score[here])
             undecided = np.ones(len(row), dtype=bool)
             for rule, whole in zip(cut, rules, strict=True):
-                mine = undecided & rule.holds(self._rows[rule.trait].iloc[row])
+                mine = undecided & rule.holds(self._rows[rule.trait])[row]
                 risk[here[mine]] = whole.risk
                 undecided &= ~mine
         return score, risk
@@ -868,7 +868,8 @@ def _ranking(
     frame["p_adjusted"] = tests["p_adjusted"].reindex(frame.index)
     frame["decides"] = [trait in deciding for trait in traits]
     frame["found"] = frame["decides"] | (frame["p_adjusted"] <= ALPHA)
-    spread = pd.DataFrame([_spread(t, rows, rules, codings, logit) for t in traits],
+    x = _design(codings, rows)
+    spread = pd.DataFrame([_spread(t, rows, x, rules, codings, logit) for t in traits],
                           index=frame.index)
     return frame.join(spread).sort_values(["rank", "lost"], ascending=[True, False], kind="stable")
 
@@ -885,11 +886,15 @@ def _ranks(mean: Array, covariance: Array) -> NDArray[np.int64]:
 
 
 def _spread(
-    trait: str, rows: pd.DataFrame, rules: list[Rule], codings: list[_Coding], logit: Logit
+    trait: str, rows: pd.DataFrame, x: Design, rules: list[Rule], codings: list[_Coding],
+    logit: Logit,
 ) -> dict:
-    """Average predicted risks of all subscribers at two values of a trait, and their difference."""
+    """Average predicted risks of all subscribers at two values of a trait, and their difference.
+
+    `x` is the design of their rows as they are.
+    """
     values = _values(trait, rows, rules, codings)
-    found = [_average(trait, value, rows, rules, codings, logit) for value in values]
+    found = [_average(trait, value, rows, x, rules, codings, logit) for value in values]
     risks = np.array([risk for risk, _ in found])
     # Two values are told in their order, more of them from the lowest risk to the highest.
     start, end = (0, 1) if len(values) == 2 else (int(risks.argmin()), int(risks.argmax()))
@@ -917,23 +922,25 @@ def _values(trait: str, rows: pd.DataFrame, rules: list[Rule], codings: list[_Co
 
 
 def _average(
-    trait: str, value: object, rows: pd.DataFrame, rules: list[Rule], codings: list[_Coding],
-    logit: Logit,
+    trait: str, value: object, rows: pd.DataFrame, x: Design, rules: list[Rule],
+    codings: list[_Coding], logit: Logit,
 ) -> tuple[float, Array]:
     """Average predicted risk if all had that value, and its slope in the coefficients.
 
     What a rule decides is taken for certain here.
     """
-    moved = rows.assign(**{trait: value})
+    moved = pd.Series([value])
     _, n = _counts(rows)
     certain, undecided = 0.0, np.ones(len(rows), dtype=bool)
     for rule in rules:
-        mine = undecided & rule.holds(moved[rule.trait])
+        mine = undecided & rule.holds(moved if rule.trait == trait else rows[rule.trait])
         certain += float(n[mine].sum()) * rule.churned
         undecided &= ~mine
-    x = _design(codings, moved[undecided]).matrix if undecided.any() else np.empty(
-        (0, len(logit.params)))
-    p = special.expit(x @ logit.params)
+    matrix = x.matrix[undecided]
+    for coding in codings:
+        if coding.trait == trait:
+            matrix[:, x.positions(trait)] = [column[0] for _, column in coding.columns(moved)]
+    p = special.expit(matrix @ logit.params)
     weight = n[undecided]
     return (float(certain + weight @ p) / n.sum(),
-            (weight * p * (1 - p)) @ x / n.sum())
+            (weight * p * (1 - p)) @ matrix / n.sum())

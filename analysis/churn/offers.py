@@ -21,12 +21,12 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.churn import lengths
 from analysis.churn.reductions import Reductions, churn_counts
 from analysis.stats import association, stratified, two_proportions
-from analysis.stats.intervals import Interval
 from analysis.stats.multiplicity import holm
 from analysis.stats.stratified import Conditional
 from analysis.stats.two_proportions import Share
@@ -165,12 +165,12 @@ def _cells(table: ir.Table) -> tuple[pd.DataFrame, int]:
 def _tables(cells: pd.DataFrame, factor: str, by: Sequence[str]) -> pd.DataFrame:
     """A factor's counts, `COUNTS`, in each stratum."""
     keys = [cells[name] for name in by] or [pd.Series(0, cells.index, name="all")]
-    parts = []
+    counts = {}
     for value, name in zip(FACTORS[factor], ("exposed", "others"), strict=True):
-        mine = cells[["subscribers", "churned"]].where(cells[factor] == value, 0)
-        mine = mine.groupby(keys, observed=True).sum()
-        parts.append(mine.set_axis([name, f"{name}_churned"], axis=1))
-    return pd.concat(parts, axis=1)[COUNTS].astype("int64")
+        mine = cells[factor] == value
+        counts[name] = cells["subscribers"] * mine
+        counts[f"{name}_churned"] = cells["churned"] * mine
+    return pd.DataFrame(counts, columns=COUNTS).groupby(keys, observed=True).sum()
 
 
 def _shares(row: pd.Series) -> tuple[Share, Share]:
@@ -276,11 +276,19 @@ def _named(name: str, ends: Sequence[float]) -> dict[str, float]:
 def _odds(tables: pd.DataFrame, exact: bool = False) -> tuple[float, float, float]:
     """The common odds ratio of informative tables with its limits."""
     counts = _margins(tables)
-    found = stratified.mantel_haenszel(*counts, CONFIDENCE)
-    if exact or not math.isfinite(found.low):
-        interval: Interval = Conditional.of(*counts).interval(CONFIDENCE)
-        return interval.estimate, interval.low, interval.high
-    return float(found.estimate), float(found.low), float(found.high)
+    if not exact:
+        found = stratified.mantel_haenszel(*counts, CONFIDENCE)
+        if math.isfinite(found.low):
+            return float(found.estimate), float(found.low), float(found.high)
+    return _exact_odds(*counts)
+
+
+def _exact_odds(
+    both: ArrayLike, exposed: ArrayLike, churned: ArrayLike, n: ArrayLike
+) -> tuple[float, float, float]:
+    """The same, exact conditional; of `_margins`, or of one table's."""
+    interval = Conditional.of(both, exposed, churned, n).interval(CONFIDENCE)
+    return interval.estimate, interval.low, interval.high
 
 
 def _claims(whole: pd.Series) -> tuple[pd.DataFrame, float, bool]:
@@ -322,10 +330,11 @@ def _in_strata(strata: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
     """Each stratum's counts, rates and odds ratio."""
     rows = []
     for (factor, by), tables in strata.items():
-        for (stratum, row), informative in zip(
-            tables.iterrows(), _informative(tables), strict=True
+        for (stratum, row), informative, counts in zip(
+            tables.iterrows(), _informative(tables), zip(*_margins(tables), strict=True),
+            strict=True,
         ):
-            odds = _odds(row.to_frame().T, exact=True) if informative else (math.nan,) * 3
+            odds = _exact_odds(*counts) if informative else (math.nan,) * 3
             rows.append(
                 {"factor": factor, "by": by, "stratum": str(stratum)} | _compared(row)
                 | {"informative": bool(informative)} | _named("odds_ratio", odds))
@@ -351,8 +360,8 @@ def _common(
         p, method = null_odds_test(told)
         ratio = common_ratio(tables)
         side, crude = _side(told), _side(whole[factor].to_frame().T)[0]
-        limits = np.array([_odds(row.to_frame().T, exact=True)[1:] for _, row in told.iterrows()])
         other = side * crude < 0
+        odds_of_other = [_exact_odds(*counts) for counts in np.column_stack(_margins(told))[other]]
         row = {"factor": factor, "by": by, "strata": len(told),
                "subscribers": int(told[["exposed", "others"]].to_numpy().sum()),
                "p_value": p, "method": method}
@@ -362,7 +371,7 @@ def _common(
         row |= {
             "same_side": int((side == crude).sum()),
             "other_side": int(other.sum()),
-            "other_side_shown": int((other & ((limits[:, 0] > 1) | (limits[:, 1] < 1))).sum()),
+            "other_side_shown": sum(low > 1 or high < 1 for _, low, high in odds_of_other),
         }
         rows.append(row)
     frame = pd.DataFrame(rows, columns=_COMMON).set_index(["factor", "by"])

@@ -362,7 +362,8 @@ def _live(
         onset = _minutes(world.onset, 0.7 * z["onset"] - world.onset_difficulty * difficulty)
         asked = np.where(trouble, start + onset, np.nan)
 
-        office = (_hour(asked) >= OFFICE[0]) & (_hour(asked) < OFFICE[1])
+        hour = _hour(asked)
+        office = (hour >= OFFICE[0]) & (hour < OFFICE[1])
         leaning = (world.choose + world.choose_difficulty * difficulty
                    - world.out_of_hours * ~office + world.widget * widget)
         cs = liking + math.sqrt(1 - world.liking) * z["choice"] < leaning

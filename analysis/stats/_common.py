@@ -12,6 +12,7 @@ Values = NDArray[np.float64]
 
 # Fourth powers (kurtosis) of larger values would overflow double precision.
 LARGEST = 1e60
+NUMERIC = "biuf"  # kinds of NumPy's types: booleans, integers with and without sign, floats
 
 
 class Record:
@@ -40,16 +41,12 @@ def as_sample(sample: ArrayLike, name: str = "sample", least: int = 1) -> Values
     """
     if isinstance(sample, (str, bytes)) or np.ndim(sample) != 1:  # type: ignore[arg-type]
         raise ValueError(f"{name}: must be one column of numbers (one dimension)")
-    column = pd.Series(sample)  # type: ignore[arg-type]
-    kind = column.dtype.kind
-    if kind == "O" and not any(isinstance(value, str) for value in column):
-        values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    elif kind in "biuf":
-        values = column.to_numpy(dtype=float, na_value=np.nan)
+    if type(sample) is np.ndarray and sample.dtype.kind in NUMERIC:
+        values = sample.astype(float)
     else:
-        raise ValueError(f"{name}: must hold numbers, not {column.dtype}")
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
+        values = _floats(pd.Series(sample), name)  # type: ignore[arg-type]
+    if not np.isfinite(values).all():
+        bad = np.flatnonzero(~np.isfinite(values))
         raise ValueError(
             f"{name}: every value must be a finite number; {bad.size} of {values.size} are not "
             f"(the first at position {bad[0]})"
@@ -59,6 +56,16 @@ def as_sample(sample: ArrayLike, name: str = "sample", least: int = 1) -> Values
     if values.size and np.abs(values).max() > LARGEST:
         raise ValueError(f"{name}: magnitudes above {LARGEST:g} are out of range")
     return values
+
+
+def _floats(column: pd.Series, name: str) -> Values:
+    """The numbers of a column of any type, nan where one is missing."""
+    kind = column.dtype.kind
+    if kind == "O" and not any(isinstance(value, str) for value in column):
+        column = pd.to_numeric(column, errors="coerce")
+    elif kind not in NUMERIC:
+        raise ValueError(f"{name}: must hold numbers, not {column.dtype}")
+    return column.to_numpy(dtype=float, na_value=np.nan)
 
 
 def check_fraction(value: float, name: str, below: float = 1.0) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import special, stats
 
 from analysis.stats._common import Record, Values, check_count, check_fraction
 from analysis.stats.effects import Effect
@@ -293,21 +293,14 @@ def noncentrality(statistic: float, df: int, confidence: float = 0.95) -> tuple[
 
 
 def _noncentrality(statistic: float, df: int, quantile: float) -> float:
-    if stats.chi2.cdf(statistic, df) <= quantile:
+    if special.chdtr(df, statistic) <= quantile:
         return 0.0
-
     if statistic > HUGE:
         # There the distribution is normal, with mean df + x and variance 2 (df + 2 x).
         z = float(stats.norm.ppf(quantile))
         root = np.sqrt(z**2 + statistic - df / 2) - z
         return max(0.0, float(root**2 - df / 2))
-
-    def excess(value: float) -> float:
-        return float(stats.ncx2.cdf(statistic, df, value)) - quantile
-
-    # Far in the tails the noncentral distribution is a normal one with variance 2 (df + 2 x).
-    top = statistic + 10 * np.sqrt(2 * (df + 2 * statistic)) + 50
-    return float(optimize.brentq(excess, 0.0, top, xtol=1e-10, rtol=1e-12))
+    return float(special.chndtrinc(statistic, df, quantile))
 
 
 def _rule_holds(expected: Values, least: float) -> bool:

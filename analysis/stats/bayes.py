@@ -70,7 +70,7 @@ class Beta(Record):
         check_count(successes, "successes", least=0)
         if successes > n:
             raise ValueError(f"successes: must not exceed n = {n}, got {successes}")
-        return Beta(self.successes + successes, self.failures + n - successes)
+        return Beta(self.successes + successes, self.failures + (n - successes))
 
     def interval(self, confidence: float = 0.95) -> Interval:
         """The equal-tailed credible interval around the mean."""

@@ -32,7 +32,7 @@ class Effect(Record):
 
 
 def _normal(name: str, value: float, error: float, confidence: float) -> Effect:
-    margin = stats.norm.isf((1 - confidence) / 2) * error
+    margin = -special.ndtri((1 - confidence) / 2) * error
     return Effect(name, float(value), float(value - margin), float(value + margin), confidence)
 
 

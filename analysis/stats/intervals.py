@@ -6,8 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+from scipy import special, stats
 
 from analysis.stats._common import Record, as_sample, check_count, check_fraction
 from analysis.stats.moments import Counts, Moments, PairMoments, as_moments
@@ -48,7 +47,7 @@ def mean_t(data: ArrayLike | Moments, confidence: float = 0.95) -> Interval:
     check_fraction(confidence, "confidence")
     m = as_moments(data, "data")
     _need_variation(m.variance, "data", "a t interval")
-    margin = float(stats.t.isf((1 - confidence) / 2, m.n - 1)) * m.standard_error
+    margin = -float(special.stdtrit(m.n - 1, (1 - confidence) / 2)) * m.standard_error
     return Interval(m.mean, m.mean - margin, m.mean + margin, confidence, "t")
 
 
@@ -115,7 +114,7 @@ def mean_skewed(data: ArrayLike | Moments, confidence: float = 0.95) -> Interval
     _need_variation(m.variance, "data", "an interval of the mean")
     if m.skewness is None:
         raise ValueError("data: the interval for a skewed sample needs the moments' skewness")
-    quantile = float(stats.t.isf((1 - confidence) / 2, m.n - 1))
+    quantile = -float(special.stdtrit(m.n - 1, (1 - confidence) / 2))
     ends = np.array([quantile, -quantile])
     root, g = np.sqrt(m.n), m.skewness
     if abs(g) > 1e-6:  # below, the inverse differs from the quantile by rounding only
@@ -204,19 +203,25 @@ def proportion(
             unknown method.
     """
     check_fraction(confidence, "confidence")
-    check_count(n, "n")
-    check_count(successes, "successes", least=0)
+    n, successes = check_count(n, "n"), check_count(successes, "successes", least=0)
     if successes > n:
         raise ValueError(f"successes: must not exceed n = {n}, got {successes}")
-    names = {"wilson": ("wilson", "Wilson"), "clopper-pearson": ("beta", "Clopper-Pearson")}
+    names = {"wilson": "Wilson", "clopper-pearson": "Clopper-Pearson"}
     if method not in names:
         raise ValueError(f"method: must be one of {sorted(names)}, got {method!r}")
-    key, name = names[method]
-    low, high = proportion_confint(successes, n, alpha=1 - confidence, method=key)
+    share, tail = successes / n, (1 - confidence) / 2
+    if method == "wilson":
+        z = -special.ndtri(tail)
+        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        margin = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+        low, high = centre - margin, centre + margin
+    else:
+        low = special.betaincinv(successes, n - successes + 1, tail)
+        high = special.betainccinv(successes + 1, n - successes, tail)
     # Where nobody or everybody counts the end is exact; arithmetic leaves 1e-19 there.
     low = 0.0 if successes == 0 else float(low)
     high = 1.0 if successes == n else float(high)
-    return Interval(successes / n, low, high, confidence, name)
+    return Interval(share, low, high, confidence, names[method])
 
 
 def gini(

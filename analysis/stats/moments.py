@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from analysis.stats._common import Record, Values, as_sample, check_count, check_fraction
 
@@ -74,13 +73,9 @@ class Moments(Record):
         if variance == 0.0:  # differences so small that their squares underflow
             return cls(n, float(rough + correction), 0.0)
         deviations /= np.sqrt(variance)
-        return cls(
-            n=n,
-            mean=float(rough + correction),
-            variance=variance,
-            skewness=float(stats.skew(deviations, bias=False)) if n > 2 else None,
-            excess_kurtosis=float(stats.kurtosis(deviations, bias=False)) if n > 3 else None,
-        )
+        squares = deviations**2
+        m2, m3, m4 = squares.sum() / n, squares @ deviations / n, squares @ squares / n
+        return cls(n, float(rough + correction), variance, *_shape(n, m2, m3, m4))
 
     @classmethod
     def published(cls, n: int, mean: float, sd: float) -> "Moments":
@@ -92,6 +87,16 @@ class Moments(Record):
         if sd < 0:
             raise ValueError(f"sd: must be at least 0, got {sd!r}")
         return cls(n, mean, sd**2)
+
+
+def _shape(n: int, m2: float, m3: float, m4: float) -> tuple[float | None, float | None]:
+    """Skewness G1 and excess kurtosis G2 (Joanes & Gill 1998) from central moments (divisor n)."""
+    skewness = kurtosis = None
+    if n > 2:
+        skewness = float(np.sqrt(n * (n - 1)) / (n - 2) * m3 / m2**1.5)
+    if n > 3:
+        kurtosis = float((n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * (m4 / m2**2 - 3) + 6))
+    return skewness, kurtosis
 
 
 def as_moments(data: "ArrayLike | Moments", name: str, least: int = 2) -> Moments:
@@ -167,12 +172,7 @@ class Counts:
             return Moments(n, mean, 0.0 if n > 1 else float("nan"))
         mean += float(self.counts @ (self.values - mean) / n)  # what rounding left
         m2, m3, m4 = (self.central(k) for k in (2, 3, 4))
-        skewness = kurtosis = None
-        if n > 2:
-            skewness = float(np.sqrt(n * (n - 1)) / (n - 2) * m3 / m2**1.5)
-        if n > 3:
-            kurtosis = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * (m4 / m2**2 - 3) + 6)
-        return Moments(n, mean, m2 * n / (n - 1), skewness, kurtosis)
+        return Moments(n, mean, m2 * n / (n - 1), *_shape(n, m2, m3, m4))
 
     def quantiles(self, levels: ArrayLike) -> Values:
         """Smallest values at or below which at least `levels` (shares) of the values lie."""

@@ -903,25 +903,25 @@ def _summary(
     likelihood_ratios: Sequence[float] | None = None, ratios: bool = False,
 ) -> dict:
     """The fields that every fit shares."""
-    z = stats.norm.isf((1 - confidence) / 2)
+    z = -special.ndtri((1 - confidence) / 2)
     # Where a coefficient is known exactly, rounding may leave its variance a little below 0.
     error = np.sqrt(np.maximum(np.diag(covariance), 0))
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = params / error
-    frame = pd.DataFrame({
+    columns = {
         "factor": [INTERCEPT, *(c.factor for c in x.columns)],
         "level": ["reference", *(c.level for c in x.columns)],
         "reference": ["", *(c.reference for c in x.columns)],
         "estimate": params,
         "standard_error": error,
         "statistic": statistic,
-        "p_value": 2 * stats.norm.sf(np.abs(statistic)),
+        "p_value": 2 * special.ndtr(-np.abs(statistic)),
         "low": params - z * error,
         "high": params + z * error,
-    })
+    }
     if ratios:
         names = {"ratio": "estimate", "ratio_low": "low", "ratio_high": "high"}
-        frame = frame.assign(**{name: np.exp(frame[of]) for name, of in names.items()})
+        columns |= {name: np.exp(columns[of]) for name, of in names.items()}
     rows = []
     for i, factor in enumerate(x.factors):
         mine = x.positions(factor)
@@ -938,5 +938,6 @@ def _summary(
     tests["p_adjusted"] = holm(tests["p_value"].astype(float))
     return {
         "n": int(n.sum()), "parameters": len(params), "errors": errors, "confidence": confidence,
-        "coefficients": frame, "tests": tests, "params": params, "covariance": covariance,
+        "coefficients": pd.DataFrame(columns), "tests": tests, "params": params,
+        "covariance": covariance,
     }

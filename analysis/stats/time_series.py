@@ -158,8 +158,9 @@ class LogLinear(Record):
 
         nan where days do not vary enough for the errors of the terms to be told.
         """
-        b = self.estimates[names].to_numpy()
-        covariance = self.covariance.loc[names, names].to_numpy()
+        at = [self.terms.index(name) for name in names]
+        b = self.estimates.to_numpy()[at]
+        covariance = self.covariance.to_numpy()[np.ix_(at, at)]
         if np.linalg.matrix_rank(covariance, hermitian=True) < len(names):
             return math.nan
         wald = float(b @ np.linalg.solve(covariance, b))

@@ -7,17 +7,17 @@ that are both 0 or both 1 where the method needs variation, and for alpha outsid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from analysis.stats._common import Record, Values, check_count, check_fraction
 from analysis.stats.effects import Effect
-from analysis.stats.intervals import Interval
+from analysis.stats.intervals import Interval, proportion
 from analysis.stats.results import TestResult
 from analysis.stats.stratified import Conditional
 
@@ -59,11 +59,11 @@ def difference(a: Share, b: Share, confidence: float = 0.95) -> Interval:
     nominal rate for small counts too.
     """
     check_fraction(confidence, "confidence")
-    low, high = confint_proportions_2indep(
-        a.successes, a.n, b.successes, b.n, method="newcomb", compare="diff", alpha=1 - confidence
-    )
-    low, high = max(-1.0, float(low)), min(1.0, float(high))
-    return Interval(a.value - b.value, low, high, confidence, "Newcombe hybrid score")
+    of_a, of_b = (proportion(share.successes, share.n, confidence) for share in (a, b))
+    gap = a.value - b.value
+    low = gap - math.hypot(a.value - of_a.low, of_b.high - b.value)
+    high = gap + math.hypot(of_a.high - a.value, b.value - of_b.low)
+    return Interval(gap, max(-1.0, low), min(1.0, high), confidence, "Newcombe hybrid score")
 
 
 def ratio(a: Share, b: Share, confidence: float = 0.95) -> Effect | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from analysis.stats import effects
 from analysis.stats._common import (
@@ -647,12 +647,31 @@ def _mean_effects(a: Moments, b: Moments, alpha: float) -> tuple[effects.Effect,
 
 
 def _tails(null: Any, statistic: float, alternative: str, alpha: float) -> tuple[float, float]:
-    """p-value and (upper, unless "less") critical value under a frozen SciPy distribution."""
+    """p-value and (upper, unless "less") critical value under a distribution."""
     p = {"less": null.cdf(statistic), "greater": null.sf(statistic)}
     p["two-sided"] = min(1.0, 2 * min(p.values()))
     critical = {"less": null.ppf(alpha), "greater": null.isf(alpha)}
     critical["two-sided"] = null.isf(alpha / 2)
     return float(p[alternative]), float(critical[alternative])
+
+
+@dataclass(frozen=True, slots=True)
+class _StudentT:
+    """Student's t distribution, with the methods of SciPy's frozen one, which is slow to make."""
+
+    df: float
+
+    def cdf(self, t: float) -> float:
+        return special.stdtr(self.df, t)
+
+    def sf(self, t: float) -> float:
+        return special.stdtr(self.df, -t)
+
+    def ppf(self, p: float) -> float:
+        return special.stdtrit(self.df, p)
+
+    def isf(self, p: float) -> float:
+        return -special.stdtrit(self.df, p)
 
 
 def _two_means(
@@ -675,7 +694,7 @@ def _two_means(
 def _t_result(
     *, difference: float, error: float, df: float, alternative: str, alpha: float, **fields: Any
 ) -> TestResult:
-    t = stats.t(df)
+    t = _StudentT(df)
     statistic = difference / error
     p, critical = _tails(t, statistic, alternative, alpha)
 

@@ -9,7 +9,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from r_scripts import made_by_r
 from scipy import stats
@@ -90,6 +90,7 @@ def test_the_cases_differ_in_what_they_show():
 
 
 @settings(max_examples=40, deadline=None)
+@example(groups=[[1] * 16 + [2] * 4] * 2)
 @given(groups=st.lists(
     st.lists(st.integers(1, 6), min_size=1, max_size=30), min_size=2, max_size=5))
 def test_ranks_of_counts_equal_scipy(groups):
@@ -100,7 +101,8 @@ def test_ranks_of_counts_equal_scipy(groups):
         return
     found, expected = study.kruskal_wallis(counts), stats.kruskal(*groups)
     assert found.statistic == pytest.approx(expected.statistic, rel=1e-9, abs=1e-9)
-    assert found.p_value == pytest.approx(expected.pvalue, rel=1e-9)
+    # Near no difference at all, p differs by the square root of what rounding leaves of the statistic.
+    assert found.p_value == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-6)
     assert (found.n, found.df) == (sum(map(len, groups)), len(groups) - 1)
     # Only the order of the values counts, and groups without a value are none.
     moved = counts.assign(empty=0).set_axis(counts.index**3 + 10).sample(frac=1, random_state=1)

@@ -26,6 +26,10 @@ def test_the_published_case_of_placenta_previa():
     assert (interval.low, interval.high) == pytest.approx((0.415, 0.477), abs=5e-4)
 
 
+def test_successes_without_a_failure_leave_the_prior_s_share_of_failures():
+    assert Beta(0.1, 0.1).after(10**9, 10**9).failures == 0.1
+
+
 def counted(a: Beta, b: Beta) -> float:
     """P(b > a) for whole parameters, as a finite sum of exact fractions (Miller 2015)."""
     total = Fraction(0)
