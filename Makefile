@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SPARK := $(VENV)/.spark
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 # A quarter of pip's time; where an index or a proxy is set for pip alone, pip steps in.
-UV := $(RUN) -m uv pip install --quiet --python $(RUN) --no-deps
+UV := $(RUN) -m uv pip install --quiet --python $(RUN) --no-deps --compile-bytecode
 LOCK := --universal --prerelease disallow --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --no-header --upgrade
 

@@ -1,6 +1,7 @@
 """What tests of several files share: studies, analysed once a run; the order of the files."""
 
 import atexit
+import functools
 import gc
 import os
 import shutil
@@ -8,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import compiled_once
+import ibis
 import pytest
 
 from analysis import churn, customers, engagement, experiment, kept, mooc
@@ -18,6 +20,9 @@ from analysis.sources import open_study
 # 700 new ones, as Python does, takes a tenth of the time.
 gc.set_threshold(50_000, 20, 50)
 compiled_once.start()
+# For small tables DuckDB's threads cost more than they bring: see `sources.SMALL`.
+ibis.duckdb.connect = functools.partial(ibis.duckdb.connect, threads=1)
+ibis.set_backend(ibis.duckdb.connect())
 SHARED = "TESTS_SHARED"  # names the folder of what all workers and notebooks share
 
 
