@@ -49,12 +49,14 @@ data: $(READY)  ## Write the shipped tables anew (the same bytes)
 	@studies=$$($(RUN) -c 'from analysis.contracts import CONTRACTS; print(*CONTRACTS)') && \
 	for study in $$studies; do $(RUN) -m analysis simulate $$study --out data || exit 1; done
 
-# One thread a worker for linear algebra: two workers of two threads wait for each other. One worker
-# more than there are cores: some wait for a browser, a notebook's kernel or Java.
+# One thread a worker for linear algebra: two workers of two threads wait for each other.
+# Hundreds of processes import the same modules, so those are compiled once even where the
+# environment asks Python to write no compiled files.
 # The front page's notebook has no output for nbval to compare, and runs every study.
 test: $(READY) $(SPARK)  ## Run every check: unit tests, the notebooks (nbval), the whole book
-	@env -u BOOK_DATA $(RUN) -m render notebooks --check
-	@env -u BOOK_DATA OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $$($(RUN) -c "import os; print(os.cpu_count() + 1)") --dist loadfile --no-loadscope-reorder tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg \
+	@env -u BOOK_DATA -u PYTHONDONTWRITEBYTECODE OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest \
+	  -n $$($(RUN) -c "import os; print(os.cpu_count())") --dist loadfile --no-loadscope-reorder \
+	  tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg \
 	  --ignore notebooks/index.ipynb
 
 lock: $(READY)  ## Bring the lock files up to date

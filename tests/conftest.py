@@ -29,8 +29,8 @@ SHARED = "TESTS_SHARED"  # names the folder of what all workers and notebooks sh
 def pytest_configure():
     """The same for the kernels in which nbval runs the notebooks; they share the studies, too.
 
-    nbval compares no drawings, so they draw nothing: `make test` has drawn every figure of the
-    chapters before, when it held the notebooks against them.
+    nbval compares no drawings, so they draw nothing; the test of the whole book draws every figure
+    of the chapters, and holds the notebooks against them.
     """
     if SHARED not in os.environ:
         shared = Path(tempfile.mkdtemp(prefix="tests-"))

@@ -56,6 +56,7 @@ COLOURS = {
     Verdict.CONTRADICTED: figures.VERMILION, Verdict.UNTELLABLE: figures.GREY,
 }
 PALE = (Verdict.NOT_SUPPORTED, Verdict.UNTELLABLE)  # with dark figures on their colour
+CLAIM = "Claim, and what would have to be true"  # a column
 PLANTED = "°"  # marks verdicts about what a generator planted
 
 
@@ -126,14 +127,14 @@ def claims_table(audit: Audit) -> Prose:
     """A source's claims with their verdicts and the evidence."""
     frame = pd.DataFrame([
         {
-            "Claim, and what would have to be true": f"“{f.claim.quote}” {f.claim.statement}",
+            CLAIM: f"*{escape(f'“{f.claim.quote}”')}* {escape(f.claim.statement)}",
             "Verdict": capital(f.verdict) + PLANTED * _planted(audit, f),
             "Evidence": evidence(f),
             "More": f"@{f.claim.where}" if f.claim.where else None,
         }
         for f in audit.findings
     ])
-    return table(frame, {"More": Prose})
+    return table(frame, {CLAIM: Prose, "More": Prose})
 
 
 def counts_table(audits: Sequence[Audit]) -> Prose:

@@ -102,7 +102,7 @@ def cells(table: Prose) -> list[list[str]]:
 def test_a_row_says_what_was_claimed_found_and_where():
     audit = audited(RIGHT, planted=True, where="sec-netflix-offers")
     (claim, verdict, evidence, where), = cells(report.claims_table(audit))
-    assert claim == "“so it is 0” It must be so\\." and evidence == "3 films\\."
+    assert claim == "*“so it is 0”* It must be so\\." and evidence == "3 films\\."
     assert verdict == "Supported°" and where == "@sec-netflix-offers"
     (_, verdict, _, where), = cells(report.claims_table(audited(RIGHT, planted=False)))
     assert verdict == "Supported" and where == "–"
