@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,17 +15,17 @@ import plotnine as p9
 import pytest
 
 from analysis.experiment import helped as study
-from analysis.experiment.reductions import reduced
+from analysis.experiment.reductions import Reductions, reduce
 from analysis.report.experiment import helped as report
 from analysis.report.text import Prose
 from analysis.simulate import trialers
-from analysis.sources import open_study
 from analysis.stats.instrument import EVERYTHING, OUTSIDE, Region
 
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("experiment", ".")]
 from every_sentence import check  # noqa: E402
+from held import trialers as held  # noqa: E402
 from test_experiment_helped import ODD, few, kept  # noqa: E402
-from test_experiment_reductions import as_seen, messy, tables  # noqa: E402
+from test_experiment_reductions import as_seen, messy  # noqa: E402
 
 FUNCTIONS = {
     name: f for name, f in vars(report).items()
@@ -34,8 +34,12 @@ FUNCTIONS = {
 RESULTS = ("help", "cells", "from_help", "from_first_help")
 
 
+def reduced(frames):
+    return reduce(*held(as_seen(frames)))
+
+
 def simulated(world, seed=1, scale=0.25):
-    return reduced(tables(as_seen(next(trialers.parts(seed, scale, world)))))
+    return reduced(next(trialers.parts(seed, scale, world)))
 
 
 def turned(base):
@@ -86,14 +90,13 @@ def two_each():
 
 
 CASES = {
-    "shipped": lambda base: base,
     **{name: lambda base, options=options: kept(base, **options) for name, options in ODD.items()},
     **{f"{n} first troubles": lambda base, n=n: few(base, n, seed=n) for n in (1, 3, 9, 40)},
     "turned": turned,
     "failing": failing,
     "short": short,
-    "messy": lambda base: reduced(tables(as_seen(messy(1)))),
-    "two each": lambda base: reduced(tables(as_seen(two_each()))),
+    "messy": lambda base: reduced(messy(1)),
+    "two each": lambda base: reduced(two_each()),
     "40 customers": lambda base: simulated(trialers.WORKS, 2, 40 / 12_000),
     "nothing": lambda base: simulated(trialers.NOTHING),
     "engages": lambda base: simulated(trialers.ENGAGES),
@@ -102,9 +105,9 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def cases():
-    base = reduced(open_study("trialers", "data"))
-    found = {}
+def cases(trialers_study):
+    base = Reductions(**{f.name: getattr(trialers_study, f.name) for f in fields(Reductions)})
+    found = {"shipped": trialers_study}
 
     def get(name):
         if name not in found:
@@ -115,7 +118,7 @@ def cases():
     return get
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ("shipped", *CASES))
 def test_every_sentence_is_whole(name, cases):
     s = cases(name)
     for function, f in FUNCTIONS.items():

@@ -17,7 +17,8 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "experiment"), str(TESTS / "forensics")]
 
-from test_experiment_reductions import as_seen, messy, tables  # noqa: E402
+from held import trialers as held  # noqa: E402
+from test_experiment_reductions import as_seen, messy  # noqa: E402
 from trialer_worlds import WORLDS  # noqa: E402
 
 from analysis.experiment import real as study  # noqa: E402
@@ -28,7 +29,6 @@ from analysis.report import forensics  # noqa: E402
 from analysis.report.experiment import real as report  # noqa: E402
 from analysis.report.text import Prose  # noqa: E402
 from analysis.simulate import trialers  # noqa: E402
-from analysis.sources import Tables, open_study  # noqa: E402
 
 FUNCTIONS = {
     name: f for name, f in vars(report).items()
@@ -36,12 +36,14 @@ FUNCTIONS = {
 }
 
 
-def told(held: Tables, origin: str = "/data/<b>=| `x` $a_$") -> SimpleNamespace:
-    with reductions.per_customer(held).cache() as customers:
-        base = reductions.reduce(held, customers)
-        found = study.real(base, customers, held)
-    return SimpleNamespace(**vars(base), origin=origin, shipped=held.shipped, fallback=False,
-                           real=found)
+ORIGIN = "/data/<b>=| `x` $a_$"
+
+
+def told(frames: dict[str, pd.DataFrame]) -> SimpleNamespace:
+    tables, customers = held(frames)
+    base = reductions.reduce(tables, customers)
+    return SimpleNamespace(**vars(base), origin=ORIGIN, shipped=False, fallback=False,
+                           real=study.real(base, customers, tables))
 
 
 def small(**changed) -> dict[str, pd.DataFrame]:
@@ -74,26 +76,25 @@ def two_each() -> dict[str, pd.DataFrame]:
 
 
 CASES = {
-    "shipped": lambda: told(open_study("trialers", "data")),
-    "recorded": lambda: told(tables(WORLDS["recorded"](1, 4_000))),
-    "uniform": lambda: told(tables(WORLDS["uniform"](2, 4_000))),
-    "messy": lambda: told(tables(messy(2, 600))),
-    "40": lambda: told(tables(as_seen(trialers.generate(3, 40 / 12_000)[0]))),
-    "two each": lambda: told(tables(two_each())),
-    "no help": lambda: told(tables(without_help())),
-    "all CS": lambda: told(tables(small(help_activity={"channel": "VIDEO"}))),
-    "all converted": lambda: told(tables(small(conversion={"converted": 1}))),
-    "minutes": lambda: told(tables(by_the_minute())),
+    "recorded": lambda: WORLDS["recorded"](1, 4_000),
+    "uniform": lambda: WORLDS["uniform"](2, 4_000),
+    "messy": lambda: messy(2, 600),
+    "40": lambda: as_seen(trialers.generate(3, 40 / 12_000)[0]),
+    "two each": two_each,
+    "no help": without_help,
+    "all CS": lambda: small(help_activity={"channel": "VIDEO"}),
+    "all converted": lambda: small(conversion={"converted": 1}),
+    "minutes": by_the_minute,
 }
 
 
 @pytest.fixture(scope="module")
-def cases():
-    found = {}
+def cases(trialers_study):
+    found = {"shipped": SimpleNamespace(**vars(trialers_study) | {"origin": ORIGIN})}
 
     def get(name):
         if name not in found:
-            found[name] = CASES[name]()
+            found[name] = told(CASES[name]())
         return found[name]
 
     return get
@@ -115,7 +116,7 @@ def check(found: Prose, name: str) -> None:
         assert found.endswith((".", "**")), (name, found)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ("shipped", *CASES))
 def test_every_sentence_on_every_table(name, cases):
     s = cases(name)
     for function, f in FUNCTIONS.items():

@@ -1,0 +1,41 @@
+"""Tables of a test in a database of their own, under the same names in every one.
+
+The same query on them is turned into SQL once, whatever they hold (see `compiled_once`). Of tables
+in memory, and of those that `cache` makes, each has a name of its own, so that every query of every
+world is turned into SQL anew; for large queries on small tables that takes most of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from analysis.experiment.reductions import per_customer
+from analysis.sources import Tables
+
+
+def held(
+    frames: Mapping[str, pd.DataFrame], schemas: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, ir.Table]:
+    """The frames as tables of one new database.
+
+    Args:
+        frames: By name.
+        schemas: The types of the columns, by name of the table; else those of the frames.
+    """
+    connection = ibis.duckdb.connect()
+    return {
+        name: connection.create_table(
+            name, ibis.memtable(frame, schema=schemas[name] if schemas else None))
+        for name, frame in frames.items()
+    }
+
+
+def trialers(frames: Mapping[str, pd.DataFrame]) -> tuple[Tables, ir.Table]:
+    """The tables of the test of the widget, and one of its customers."""
+    tables = Tables("trialers", "a test", False, False, held(frames))
+    connection = tables.table("conversion").get_backend()
+    return tables, connection.create_table("customers", per_customer(tables))
