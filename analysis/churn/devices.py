@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis.expr.types as ir
@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import chi2, t
 
-from analysis.churn.reductions import Reductions, moments_by
+from analysis.churn.reductions import Reductions, moments_by_each, stacked
 from analysis.stats import several_means, two_sample
 from analysis.stats.decision import Finding
 from analysis.stats.moments import Moments
@@ -137,11 +137,12 @@ def devices(base: Reductions, table: ir.Table) -> Devices:
     """
     rng = np.random.default_rng(SEED)
     everybody = base.numbers[SCORE]
+    by_trait = moments_by_each(table, TRAITS[1:], SCORE) | {"device": base.engagement_by_device}
+    counts = score_counts(table, TRAITS)
     groups, tests = [], []
     compared: dict[str, dict[str, Moments]] = {}
     for trait in TRAITS:
-        moments = base.engagement_by_device if trait == "device" else moments_by(
-            table, trait, SCORE)
+        moments = by_trait[trait]
         # Backends differ in the last bits of a mean, which must not decide about an order.
         order = moments.assign(mean=moments["mean"].round(9)).sort_values(
             ["mean", "value"], ascending=[False, True]).index
@@ -149,7 +150,7 @@ def devices(base: Reductions, table: ir.Table) -> Devices:
         found = compared[trait] = _compared(moments)
         chance = Chance.of(found, rng) if len(found) > 1 else None
         groups.append(_groups(moments, trait, found, chance))
-        tests.append({"trait": trait} | _test(found, chance) | _rank_test(table, trait, found))
+        tests.append({"trait": trait} | _test(found, chance) | _rank_test(counts[trait], found))
         if trait == "device":
             split = _split(found, chance)
     frame = pd.DataFrame(tests).set_index("trait")
@@ -305,31 +306,35 @@ def share(drawn: NDArray[np.float64], observed: float) -> float:
     return float((1 + np.count_nonzero(drawn >= observed)) / (1 + len(drawn)))
 
 
-def score_counts(table: ir.Table, trait: str) -> pd.DataFrame:
-    """How many subscribers have which score, by a trait.
+def score_counts(table: ir.Table, traits: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """How many subscribers have which score, by each of some traits.
 
     Scores are counted by hundredths of a point, so that there are at most 901 of them, however
     exactly they are recorded.
 
     Args:
         table: netflix/subscribers.
-        trait: A column of it.
+        traits: Columns of it.
 
     Returns:
-        One row a score (index `score`, hundredths of a point), one column a value of the trait.
+        By trait one row a score (index `score`, hundredths of a point), one column a value.
     """
     score = (table[SCORE].cast("float64") * 100).round().cast("int64")
-    counts = table.group_by(score=score, value=table[trait]).aggregate(n=table.count())
-    return counts.to_pandas().pivot_table(
-        index="score", columns="value", values="n", aggfunc="sum", fill_value=0)
+    rows = stacked(table, {trait: table[trait] for trait in traits}, score=score)
+    counts = rows.group_by("column", "value", "score").aggregate(n=rows.count()).to_pandas()
+    return {
+        trait: part.pivot_table(
+            index="score", columns="value", values="n", aggfunc="sum", fill_value=0)
+        for trait, part in counts.groupby("column")
+    }
 
 
-def _rank_test(table: ir.Table, trait: str, groups: Mapping[str, Moments]) -> dict:
+def _rank_test(counts: pd.DataFrame, groups: Mapping[str, Moments]) -> dict:
     nothing = dict.fromkeys(_NO_RANKS, np.nan)
     if len(groups) < 2:
         return nothing
     try:
-        found = kruskal_wallis(score_counts(table, trait)[list(groups)])
+        found = kruskal_wallis(counts[list(groups)])
     except ValueError:  # everybody has the same score
         return nothing
     return dict(zip(_NO_RANKS, (found.statistic, float(found.df), found.p_value), strict=True))

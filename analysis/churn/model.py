@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 from threadpoolctl import ThreadpoolController
 
-from analysis.churn.reductions import CATEGORIES, NUMBERS, Reductions, churn_counts
+from analysis.churn.reductions import CATEGORIES, NUMBERS, Reductions, churn_counts, labels
 from analysis.stats import discrimination, regression
 from analysis.stats.intervals import Interval
 from analysis.stats.multiplicity import holm
@@ -276,11 +276,7 @@ def people(table: ir.Table) -> pd.DataFrame:
         The columns of `TRAITS` (offers used are Yes or No, numbers are floats), `subscribers` and
         `churned`, in the order of the traits.
     """
-    columns: dict[str, ir.Value] = {}
-    for name in CATEGORIES:
-        value = table[name]
-        flag = value.type().is_integer()
-        columns[name] = (value == 1).ifelse("Yes", "No") if flag else value
+    columns = {name: labels(table, name) for name in CATEGORIES}
     columns |= {name: table[name].cast("float64") for name in NUMBERS}
     rows = churn_counts(table, **columns).to_pandas()
     return rows.sort_values(list(TRAITS), ignore_index=True)

@@ -1,7 +1,7 @@
 """Is the table recorded or made? The signs that `analysis.forensics` knows, asked of subscribers.
 
-Everything is reduced where the table is: counts of the columns by cells of equal width, by digits,
-and by combinations of the categories, with sums of the numbers in each.
+Everything rests on what is reduced where the table is: how often each value of the numbers occurs,
+and counts by combinations of the categories, with sums of the numbers in each.
 
 The source's published figures are asked the same, as far as they go, in `published`. They are all
 that can be known here about the table behind the source: the shipped table is made after them.
@@ -19,8 +19,17 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from analysis.churn.reductions import CATEGORIES, FEW_VALUES, NUMBERS, CrossMoments, Reductions
+from analysis.churn.reductions import (
+    CATEGORIES,
+    FEW_VALUES,
+    NUMBERS,
+    CrossMoments,
+    Reductions,
+    Values,
+    labels,
+)
 from analysis.forensics import digits, edges, rates, ties, uniformity
 from analysis.forensics.digits import FirstDigits, Numbering
 from analysis.forensics.edges import Cliff
@@ -163,9 +172,8 @@ def real(table: ir.Table, base: Reductions) -> Real:
         table: netflix/subscribers.
         base: Its reductions.
     """
-    facts = _facts(table, base)
-    grids = {column: facts[f"grid_{column}"] for column in NUMBERS}
-    cells = _cells(table, base, grids)
+    grids = {column: _grid(base.values[column]) for column in NUMBERS}
+    cells = _cells(base, grids)
     spread = _spread(cells, base, grids)
     cliff, last, edge = _cliff(base.months)
     span = base.months[base.months["month"] <= last]
@@ -177,83 +185,67 @@ def real(table: ir.Table, base: Reductions) -> Real:
     flat = rates.trend(span["churned"], span["subscribers"], span["month"])
     homogeneity = rates.homogeneity(span["churned"], span["subscribers"])
     factors, interplay = _interplay(combinations)
-    heaping = _heaping(table, base, grids)
+    heaping = _heaping(base, grids)
+    first_digits = _first_digits(base.values[FIRST_DIGITS])
+    numbering = _numbering(table, base)
     signs = _signs(spread, picture, named, cliff, flat, homogeneity, interplay, heaping,
-                   facts["first_digits"], facts["numbering"])
+                   first_digits, numbering)
     return Real(
         subscribers=base.subscribers, spread=spread, cells=cells, pairs=_pairs(found),
         picture=picture, largest=list(inner)[picture.largest] if picture else None,
         named=named, cliff=cliff, last=last, edge=edge, flat=flat, homogeneity=homogeneity,
         factors=factors, interplay=interplay, heaping=heaping,
-        first_digits=facts["first_digits"], numbering=facts["numbering"], verdict=judge(signs),
+        first_digits=first_digits, numbering=numbering, verdict=judge(signs),
         published=published(),
     )
 
 
-# What is reduced where the table is.
+# What is counted.
 
 
-def _facts(table: ir.Table, base: Reductions) -> dict:
-    """The grids of the numbers, first digits of incomes, and what the identifiers are like."""
-    measures: dict[str, ir.Scalar] = {}
-    for column in NUMBERS:
-        for i, step in enumerate(STEPS):
-            if _can_be_on(table[column], base.numbers[column].high, step):
-                near = _is_multiple(table[column].cast("float64"), step)
-                measures[f"{column}_{i}"] = near.ifelse(1, 0).sum()
+def _grid(values: Values) -> float | None:
+    """The coarsest of `STEPS` of which all values are multiples; None if they are of none.
+
+    Beyond 2^53 every float is a whole number, so of such values it can't be told.
+    """
+    steps = [step for step in STEPS if values.value[-1] / step < 1e15]
+    on = {step: int(values.subscribers[_is_multiple(values.value, step)].sum()) for step in steps}
+    return digits.grid(on, int(values.subscribers.sum()))
+
+
+def _is_multiple(value: NDArray[np.float64], step: float) -> NDArray[np.bool_]:
+    scaled = value / step if step >= 1 else value * float(round(1 / step))
+    return np.abs(scaled - np.round(scaled)) < 1e-6
+
+
+def _first_digits(values: Values) -> FirstDigits | None:
+    """First digits of values from a hundredth up; None without any."""
+    # Beyond is more than all the money there is.
+    powers = np.array([10.0**order for order in range(-2, 17)])
+    there = (values.value >= powers[0]) & (values.value < powers[-1])
+    amount = values.value[there]
+    if not amount.size:
+        return None
+    place = np.searchsorted(powers, amount, "right") - 1
+    # Times a hundred is exact where by a hundredth is not.
+    scaled = np.where(place < 2, amount * powers[4 - place], amount / powers[place])
+    counts = np.bincount(scaled.astype(int), values.subscribers[there], 10)
+    return digits.first_digits(
+        counts[1:].astype(int).tolist(), float(amount[0]), float(amount[-1]))
+
+
+def _numbering(table: ir.Table, base: Reductions) -> Numbering | None:
+    """How subscribers are numbered; None without two identifiers that are whole numbers."""
     text = table.customer_id.cast("string")
     whole = text.re_search(r"^[0-9]{1,15}$")
     number = whole.ifelse(text, ibis.null("string")).cast("float64")
-    measures |= {"ids": number.nunique(), "id_low": number.min(), "id_high": number.max(),
-                 "id_mean": number.mean()}
-    row = table.aggregate(**measures).to_pandas().iloc[0]
-    found: dict = {
-        f"grid_{column}": digits.grid(
-            {step: int(row[f"{column}_{i}"]) for i, step in enumerate(STEPS)
-             if f"{column}_{i}" in measures}, base.subscribers)
-        for column in NUMBERS
-    }
-    found["first_digits"] = _first_digits(table, base)
-    found["numbering"] = None
-    if int(row["ids"]) > 1:
-        low, high = float(row["id_low"]), float(row["id_high"])
-        r = _id_and_months(table, number, float(row["id_mean"]), base)
-        found["numbering"] = digits.numbering(int(row["ids"]), low, high, r)
-    return found
-
-
-def _first_digits(table: ir.Table, base: Reductions) -> FirstDigits | None:
-    """First digits of incomes from a hundredth up; None without any."""
-    top = min(base.numbers[FIRST_DIGITS].high, 1e15)  # beyond is more than all the money there is
-    if top < 0.01:
+    row = table.aggregate(
+        n=number.nunique(), low=number.min(), high=number.max(), mean=number.mean(),
+    ).to_pandas().iloc[0]
+    if int(row["n"]) < 2:
         return None
-    most = math.floor(math.log10(top))
-    amounts = table.select(amount=table[FIRST_DIGITS].cast("float64"))
-    amounts = amounts.filter((amounts.amount >= 0.01) & (amounts.amount < 10.0 ** (most + 1)))
-    amount = amounts.amount
-    scaled = [(amount >= 10.0**order,
-               amount / 10.0**order if order >= 0 else amount * 10.0**-order)
-              for order in range(most, -3, -1)]
-    digit = ibis.cases(*scaled, else_=1.0).floor().cast("int64")
-    counts = amounts.group_by(digit=digit).aggregate(
-        n=amounts.count(), least=amount.min(), most=amount.max()).to_pandas().set_index("digit")
-    return digits.first_digits(
-        [int(counts["n"].get(digit, 0)) for digit in range(1, 10)],
-        float(counts["least"].min()), float(counts["most"].max()))
-
-
-def _can_be_on(column: ir.NumericColumn, largest: float, step: float) -> bool:
-    """Whether it can be told that a column's values are multiples of a step.
-
-    Whole numbers need no step below 1. Beyond 2^53 every float is a whole number, and what is
-    beyond 64 bits can't be rounded.
-    """
-    return largest / step < 1e15 and (step >= 1 or not column.type().is_integer())
-
-
-def _is_multiple(value: ir.NumericValue, step: float) -> ir.BooleanValue:
-    scaled = value / step if step >= 1 else value * float(round(1 / step))
-    return (scaled - scaled.round().cast("float64")).abs() < 1e-6
+    r = _id_and_months(table, number, float(row["mean"]), base)
+    return digits.numbering(int(row["n"]), float(row["low"]), float(row["high"]), r)
 
 
 def _id_and_months(
@@ -273,26 +265,19 @@ def _id_and_months(
     return float((row["xy"] - row["x"] * row["y"] / n) / math.sqrt(ss_x * ss_y))
 
 
-def _cells(
-    table: ir.Table, base: Reductions, grids: Mapping[str, float | None]
-) -> pd.DataFrame:
+def _cells(base: Reductions, grids: Mapping[str, float | None]) -> pd.DataFrame:
     """Subscribers by cells of equal width of each number that varies; see `Real.cells`."""
-    layouts = {column: _layout(base.numbers[column].low, base.numbers[column].high, grids[column])
-               for column in NUMBERS if base.numbers[column].distinct > 1}
-    columns = ["trait", "cell", "from_value", "to_value", "n", "expected", "density"]
     rows = []
-    if layouts:
-        parts = []
-        for column, layout in layouts.items():
-            keyed = table.group_by(cell=_cell(table[column].cast("float64"), layout))
-            parts.append(keyed.aggregate(n=table.count()).mutate(trait=ibis.literal(column)))
-        union = parts[0] if len(parts) == 1 else ibis.union(*parts)
-        counts = union.to_pandas().set_index(["trait", "cell"])["n"]
-        for column, layout in layouts.items():
-            for cell, (low, high, expected) in enumerate(layout.cells()):
-                n = int(counts.get((column, cell), 0))
-                density = n / base.subscribers / expected
-                rows.append((column, cell, low, high, n, expected, density))
+    for column in NUMBERS:
+        values = base.values[column]
+        if values.value.size < 2:
+            continue
+        layout = _layout(values.value[0], values.value[-1], grids[column])
+        counts = np.bincount(layout.cell(values.value), values.subscribers, layout.cells_)
+        for cell, (low, high, expected) in enumerate(layout.cells()):
+            n = int(counts[cell])
+            rows.append((column, cell, low, high, n, expected, n / base.subscribers / expected))
+    columns = ["trait", "cell", "from_value", "to_value", "n", "expected", "density"]
     return pd.DataFrame(rows, columns=columns).set_index(["trait", "cell"])
 
 
@@ -316,6 +301,14 @@ class _Layout:
         return [(round(self.low + a * self.step, 10), round(self.low + (b - 1) * self.step, 10),
                  (b - a) / self.places) for a, b in itertools.pairwise(starts)]
 
+    def cell(self, value: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The cell of each value."""
+        if self.places is None:
+            share = (value - self.low) / (self.high - self.low) * self.cells_
+            return np.clip(share.astype(int), 0, self.cells_ - 1)
+        place = np.round((value - self.low) / self.step).astype(int)
+        return place * self.cells_ // self.places
+
 
 def _layout(low: float, high: float, step: float | None) -> _Layout:
     places = round((high - low) / step) + 1 if step else None
@@ -326,46 +319,27 @@ def _layout(low: float, high: float, step: float | None) -> _Layout:
     return _Layout(low, high, step, places, CELLS)
 
 
-def _cell(value: ir.NumericValue, layout: _Layout) -> ir.NumericValue:
-    if layout.places is None:
-        share = (value - layout.low) / (layout.high - layout.low) * float(layout.cells_)
-        return share.floor().cast("int64").clip(0, layout.cells_ - 1)
-    place = ((value - layout.low) / layout.step).round().cast("int64")
-    return ((place * layout.cells_) // layout.places).cast("int64")
-
-
-def _heaping(
-    table: ir.Table, base: Reductions, grids: Mapping[str, float | None]
-) -> pd.DataFrame:
+def _heaping(base: Reductions, grids: Mapping[str, float | None]) -> pd.DataFrame:
     """Round values against their neighbours; see `Real.heaping`."""
-    rows, parts, places = [], [], {}
+    rows = []
     for column, every in STATED.items():
-        low, high = base.numbers[column].low, base.numbers[column].high
+        values = base.values[column]
         unit = max(grids[column] or 1.0, 1.0)
-        half = (every - 1) // 2
-        # Whole cycles about round values only, so that all distances are equally frequent.
-        first = math.ceil((round(low / unit) + half) / every)
-        last = math.floor((round(high / unit) - half) / every)
-        if last - first + 1 < LEAST_CYCLES or high / unit > 1e12:
+        if values.value[-1] / unit > 1e12:
             continue
-        place = (table[column].cast("float64") / unit).round().cast("int64")
-        within = table.filter(
-            (place >= first * every - half) & (place <= last * every + half))
-        place = (within[column].cast("float64") / unit).round().cast("int64")
-        parts.append(within.group_by(distance=place % every).aggregate(n=within.count())
-                     .mutate(trait=ibis.literal(column)))
+        half = (every - 1) // 2
+        place = np.floor(values.value / unit + 0.5).astype(int)
+        # Whole cycles about round values only, so that all distances are equally frequent.
+        first, last = -(-(place[0] + half) // every), (place[-1] - half) // every
+        if last - first + 1 < LEAST_CYCLES:
+            continue
+        within = (place >= first * every - half) & (place <= last * every + half)
+        counts = np.bincount(place[within] % every, values.subscribers[within], every).astype(int)
         near = {distance % every for distance in range(-half, half + 1)}
-        places[column] = (unit * every, near)
-    if parts:
-        union = parts[0] if len(parts) == 1 else ibis.union(*parts)
-        counts = union.to_pandas().set_index(["trait", "distance"])["n"]
-        for column, (multiple, near) in places.items():
-            at = int(counts.get((column, 0), 0))
-            around = [int(counts.get((column, distance), 0)) for distance in near - {0}]
-            found = digits.heaping(at, around)
-            if found:
-                rows.append((column, multiple, found.n, found.ratio, found.low, found.high,
-                             found.p_heaped, found.p_smooth))
+        found = digits.heaping(int(counts[0]), [int(counts[place]) for place in near - {0}])
+        if found:
+            rows.append((column, unit * every, found.n, found.ratio, found.low, found.high,
+                         found.p_heaped, found.p_smooth))
     columns = ["trait", "round", "n", "ratio", "low", "high", "p_heaped", "p_smooth"]
     return pd.DataFrame(rows, columns=columns).set_index("trait")
 
@@ -381,9 +355,7 @@ def _combinations(table: ir.Table, base: Reductions, last: int) -> pd.DataFrame:
     for column in CATEGORIES:
         counts = base.churn_by_category[column]
         kept = counts.loc[counts["subscribers"] >= LEAST_SHARE * base.subscribers, "value"]
-        value = table[column]
-        if value.type().is_integer():
-            value = (value == 1).ifelse("Yes", "No")
+        value = labels(table, column)
         cases = [(value == name, place) for place, name in enumerate(kept)]
         keys[column] = ibis.cases(*cases, else_=-1) if cases else ibis.literal(-1)
     keys["early"] = (table.subscription_months <= last).ifelse(1, 0)

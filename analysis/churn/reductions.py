@@ -1,21 +1,24 @@
 """Counts and moments of the subscribers, reduced where the table is; `reduce` makes them all.
 
+Columns of one kind are counted by one query, since each costs a warehouse about the same, however
+little it asks; what is of a single column of numbers follows from how often each value occurs.
+
 Shares come with 95% Wilson intervals, means with 95% t intervals (missing where a group has fewer
 than two subscribers or no spread).
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
-import operator
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.stats import intervals
 from analysis.stats.intervals import Interval
@@ -32,6 +35,26 @@ FEW_VALUES = 12
 BANDS = {"age": (24, 34, 44, 54, 64), "subscription_months": (12, 24, 36, 48, 60)}
 # All other numbers are cut here, into fifths.
 QUANTILES = (0.2, 0.4, 0.6, 0.8)
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """How often each value of a column of numbers occurs.
+
+    Attributes:
+        value: The values that occur, as floats, ascending, shape (k,).
+        subscribers: Subscribers with each, shape (k,).
+        churned: Those of them who have churned, shape (k,).
+    """
+
+    value: NDArray[np.float64]
+    subscribers: NDArray[np.int64]
+    churned: NDArray[np.int64]
+
+    def of(self, status: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The values of those who churned ("Yes") or stayed ("No"), and how often each occurs."""
+        times = self.churned if status == "Yes" else self.subscribers - self.churned
+        return self.value[times > 0], times[times > 0]
 
 
 @dataclass(frozen=True)
@@ -84,6 +107,7 @@ class Reductions:
         subscribers: Subscribers in the table.
         churned: Those of them who have churned.
         churn_rate: Their share, with its interval.
+        values: How often each value of each column of numbers occurs.
         numbers: Each column of numbers over all subscribers.
         numbers_by_churn: The same over those who churned ("Yes") and those who stayed ("No");
             the key is the column and the status. A status that nobody has is not there.
@@ -101,6 +125,7 @@ class Reductions:
     subscribers: int
     churned: int
     churn_rate: Interval
+    values: Mapping[str, Values]
     numbers: Mapping[str, Summary]
     numbers_by_churn: Mapping[tuple[str, str], Summary]
     churn_by_category: Mapping[str, pd.DataFrame]
@@ -115,21 +140,27 @@ class Reductions:
 
 def reduce(table: ir.Table) -> Reductions:
     """Reduces netflix/subscribers."""
-    numbers = summaries(table)
-    by_category = {column: churn_by_category(table, column) for column in CATEGORIES}
-    ends = group_ends(table, numbers)
+    values = number_values(table)
+    numbers = {name: summary(v.value, v.subscribers) for name, v in values.items()}
+    by_category = churn_by_categories(table, CATEGORIES)
     genres = by_category["genre"]
     subscribers, churned = int(genres.subscribers.sum()), int(genres.churned.sum())
+    there = [status for status, n in (("No", subscribers - churned), ("Yes", churned)) if n]
     return Reductions(
         subscribers=subscribers,
         churned=churned,
         churn_rate=intervals.proportion(churned, subscribers),
+        values=values,
         numbers=numbers,
-        numbers_by_churn=summaries_by_churn(table),
+        numbers_by_churn={
+            (name, status): summary(*v.of(status)) for name, v in values.items() for status in there
+        },
         churn_by_category=by_category,
-        churn_by_number={name: churn_by_number(table, name, ends[name]) for name in NUMBERS},
+        churn_by_number={
+            name: churn_by_number(v, group_ends(name, v)) for name, v in values.items()
+        },
         readings={name: readings(by_category[name]) for name in ("promo_used", "payment_history")},
-        months=churn_by_month(table),
+        months=churn_by_month(values["subscription_months"]),
         engagement_by_device=moments_by(table, "device", "engagement_rate"),
         queries_by_age=queries_by_age(table),
         queries_by_age_band=queries_by_age(table, BANDS["age"]),
@@ -137,43 +168,52 @@ def reduce(table: ir.Table) -> Reductions:
     )
 
 
-def summaries(table: ir.Table) -> dict[str, Summary]:
-    """Every column of numbers over all subscribers, in one pass."""
-    row = table.aggregate(**_summary_measures(table)).to_pandas().iloc[0]
-    return {column: _summary(row, column) for column in NUMBERS}
+def stacked(table: ir.Table, columns: Mapping[str, ir.Value], **kept: ir.Value) -> ir.Table:
+    """Columns of one type below each other, so that one query counts them all.
+
+    Returns:
+        One row a row of the table and column: `column`, its name, `value` and what is kept.
+    """
+    wide = table.select(**columns, **kept)
+    return wide.pivot_longer(list(columns), names_to="column", values_to="value")
 
 
-def summaries_by_churn(table: ir.Table) -> dict[tuple[str, str], Summary]:
-    """Every column of numbers over those who churned and over those who stayed."""
-    grouped = table.group_by("churned").aggregate(**_summary_measures(table)).to_pandas()
+def _by_column(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """What was grouped by `column` and `value`, by column, in the order of the values."""
+    parts = dict(iter(frame.sort_values("value").groupby("column")))
+    return {name: parts[name].drop(columns="column").reset_index(drop=True) for name in columns}
+
+
+def number_values(table: ir.Table) -> dict[str, Values]:
+    """How often each value of each column of numbers occurs, by name."""
+    rows = stacked(table, {name: table[name].cast("float64") for name in NUMBERS},
+                   churned=table.churned)
+    counts = churn_counts(rows, column=rows.column, value=rows.value).to_pandas()
     return {
-        (column, _yes_no(row.churned)): _summary(row, column)
-        for column in NUMBERS
-        for _, row in grouped.sort_values("churned").iterrows()
+        name: Values(*(part[key].to_numpy() for key in ("value", "subscribers", "churned")))
+        for name, part in _by_column(counts, NUMBERS).items()
     }
 
 
-def _summary_measures(table: ir.Table) -> dict[str, ir.Scalar]:
-    measures = {"n": table.count()}
-    for column in NUMBERS:
-        value = table[column].cast("float64")
-        measures |= {
-            f"{column}_mean": value.mean(), f"{column}_sd": value.std(how="sample"),
-            f"{column}_median": value.quantile(0.5), f"{column}_low": value.min(),
-            f"{column}_high": value.max(), f"{column}_distinct": value.nunique(),
-        }
-    return measures
+def summary(value: NDArray[np.float64], times: NDArray[np.int64]) -> Summary:
+    """Mean, spread and ends of values, ascending, that occur so many times."""
+    n, mean, sd = int(times.sum()), float(value[0]), 0.0
+    if value.size > 1:
+        mean = float(times @ value / n)
+        mean += float(times @ (value - mean) / n)  # what rounding left
+        sd = math.sqrt(times @ (value - mean) ** 2 / (n - 1))
+    return Summary(
+        n=n, mean=mean, sd=sd if n > 1 else math.nan, median=quantile(value, times, 0.5),
+        low=float(value[0]), high=float(value[-1]), distinct=value.size,
+    )
 
 
-def _summary(row: pd.Series, column: str) -> Summary:
-    parts = {part: float(row[f"{column}_{part}"]) for part in ("mean", "median", "low", "high")}
-    n = int(row["n"])
-    sd = float(row[f"{column}_sd"]) if n > 1 else np.nan
-    return Summary(n=n, sd=sd, distinct=int(row[f"{column}_distinct"]), **parts)
-
-
-def _yes_no(flag: int) -> str:
-    return "Yes" if flag else "No"
+def quantile(value: NDArray[np.float64], times: NDArray[np.int64], level: float) -> float:
+    """The quantile, interpolated between the two values next to it."""
+    place = (int(times.sum()) - 1) * level
+    around = (math.floor(place), math.ceil(place))
+    low, high = value[np.searchsorted(np.cumsum(times), around, "right")]
+    return float(low + (high - low) * (place - around[0]))
 
 
 def churn_counts(table: ir.Table, **group: ir.Value) -> ir.Table:
@@ -183,54 +223,49 @@ def churn_counts(table: ir.Table, **group: ir.Value) -> ir.Table:
     )
 
 
-def churn_by_category(table: ir.Table, column: str) -> pd.DataFrame:
-    """Churn by the values of a column of categories.
+def churn_by_categories(table: ir.Table, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Churn by the values of each of some columns of categories.
 
     Returns:
-        One row a value, in alphabetical order: `value` (offers used are Yes or No),
+        By column one row a value, in alphabetical order: `value` (offers used are Yes or No),
         `subscribers`, `churned`, `rate` with its interval `low` to `high`.
     """
+    rows = stacked(table, {name: labels(table, name) for name in columns}, churned=table.churned)
+    counts = churn_counts(rows, column=rows.column, value=rows.value).to_pandas()
+    return {name: _with_rates(part) for name, part in _by_column(counts, columns).items()}
+
+
+def churn_by_category(table: ir.Table, column: str) -> pd.DataFrame:
+    """The same of one column."""
+    return churn_by_categories(table, [column])[column]
+
+
+def labels(table: ir.Table, column: str) -> ir.StringValue:
+    """A column of categories as text: offers used are Yes or No."""
     value = table[column]
-    if value.type().is_integer():
-        value = (value == 1).ifelse("Yes", "No")
-    return _with_rates(churn_counts(table, value=value).to_pandas().sort_values("value"))
+    return (value == 1).ifelse("Yes", "No") if value.type().is_integer() else value
 
 
-def group_ends(
-    table: ir.Table, numbers: Mapping[str, Summary]
-) -> dict[str, tuple[float, ...] | None]:
-    """Where each column of numbers is cut into groups, as their upper ends; None: every value.
+def group_ends(column: str, values: Values) -> tuple[float, ...] | None:
+    """Where a column of numbers is cut into groups, as their upper ends; None: every value.
 
     Columns of few values are taken value by value, others by their customary bands, the rest by
     fifths of the subscribers.
     """
-    ends = {
-        column: None if numbers[column].distinct <= FEW_VALUES else BANDS.get(column, ())
-        for column in NUMBERS
-    }
-    cut = [column for column in NUMBERS if ends[column] == ()]
-    if cut:
-        measures = {
-            f"{column}_{i}": table[column].cast("float64").quantile(quantile)
-            for column in cut
-            for i, quantile in enumerate(QUANTILES)
-        }
-        row = table.aggregate(**measures).to_pandas().iloc[0]
-        for column in cut:
-            # Backends differ in the last bits of an interpolated quantile; a value may sit there.
-            found = (float(f"{row[f'{column}_{i}']:.9g}") for i in range(len(QUANTILES)))
-            ends[column] = tuple(sorted(set(found)))
-    return ends
+    if values.value.size <= FEW_VALUES:
+        return None
+    if column in BANDS:
+        return BANDS[column]
+    found = (quantile(values.value, values.subscribers, level) for level in QUANTILES)
+    # The last bits of an interpolated quantile are rounding; a value may sit there.
+    return tuple(sorted({float(f"{end:.9g}") for end in found}))
 
 
-def churn_by_number(
-    table: ir.Table, column: str, ends: tuple[float, ...] | None = None
-) -> pd.DataFrame:
+def churn_by_number(values: Values, ends: tuple[float, ...] | None = None) -> pd.DataFrame:
     """Churn by groups of a column of numbers.
 
     Args:
-        table: The subscribers.
-        column: The column.
+        values: How often each of its values occurs.
         ends: Upper ends of the groups, ascending, each belonging to the group below it; None makes
             a group of every value.
 
@@ -238,20 +273,14 @@ def churn_by_number(
         One row a group that has subscribers, ascending: `from_value` and `to_value` (the least and
         largest value in it), `subscribers`, `churned`, `rate`, `low`, `high`.
     """
-    value = table[column].cast("float64")
-    grouped = table.group_by(group=_group(value, ends)).aggregate(
-        from_value=value.min(), to_value=value.max(),
-        subscribers=table.count(), churned=table.churned.sum(),
-    )
-    return _with_rates(grouped.to_pandas().sort_values("group").drop(columns="group"))
-
-
-def _group(value: ir.NumericValue, ends: tuple[float, ...] | None) -> ir.NumericValue:
-    """The number of the group (how many ends the value is above), or the value itself."""
-    if ends is None:
-        return value
-    above = [(value > end).ifelse(1, 0) for end in ends]
-    return functools.reduce(operator.add, above, ibis.literal(0))
+    group = values.value if ends is None else np.searchsorted(ends, values.value)
+    first = np.flatnonzero(np.diff(group, prepend=-np.inf))
+    return _with_rates(pd.DataFrame({
+        "from_value": values.value[first],
+        "to_value": values.value[np.append(first[1:], group.size) - 1],
+        "subscribers": np.add.reduceat(values.subscribers, first),
+        "churned": np.add.reduceat(values.churned, first),
+    }))
 
 
 def readings(counts: pd.DataFrame) -> pd.DataFrame:
@@ -280,10 +309,12 @@ def readings(counts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def churn_by_month(table: ir.Table) -> pd.DataFrame:
+def churn_by_month(months: Values) -> pd.DataFrame:
     """Churn by month of subscription, read in two ways; see `with_hazards`."""
-    counts = churn_counts(table, month=table.subscription_months).to_pandas().sort_values("month")
-    return with_hazards(counts)
+    return with_hazards(pd.DataFrame({
+        "month": months.value.astype("int64"), "subscribers": months.subscribers,
+        "churned": months.churned,
+    }))
 
 
 def with_hazards(counts: pd.DataFrame) -> pd.DataFrame:
@@ -306,18 +337,23 @@ def with_hazards(counts: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def moments_by(table: ir.Table, column: str, of: str) -> pd.DataFrame:
-    """Moments of a column of numbers by the values of another column.
+def moments_by_each(table: ir.Table, columns: Sequence[str], of: str) -> dict[str, pd.DataFrame]:
+    """Moments of a column of numbers by the values of each of some columns of categories.
 
     Returns:
-        One row a value, in order: `value`, `n`, `mean`, `sd` (divisor n - 1; nan for one
+        By column one row a value, in order: `value`, `n`, `mean`, `sd` (divisor n - 1; nan for one
         subscriber), and the mean's interval `low` to `high`.
     """
-    value = table[of].cast("float64")
-    grouped = table.group_by(value=table[column]).aggregate(
-        n=table.count(), mean=value.mean(), sd=value.std(how="sample")
-    )
-    return _with_mean_intervals(grouped.to_pandas().sort_values("value"))
+    rows = stacked(table, {name: table[name] for name in columns}, of=table[of].cast("float64"))
+    grouped = rows.group_by("column", "value").aggregate(
+        n=rows.count(), mean=rows.of.mean(), sd=rows.of.std(how="sample"))
+    parts = _by_column(grouped.to_pandas(), columns)
+    return {name: _with_mean_intervals(part) for name, part in parts.items()}
+
+
+def moments_by(table: ir.Table, column: str, of: str) -> pd.DataFrame:
+    """The same of one column."""
+    return moments_by_each(table, [column], of)[column]
 
 
 def queries_by_age(table: ir.Table, ends: tuple[int, ...] | None = None) -> pd.DataFrame:
@@ -329,7 +365,10 @@ def queries_by_age(table: ir.Table, ends: tuple[int, ...] | None = None) -> pd.D
         interval `low` to `high`.
     """
     queries = table.support_queries
-    grouped = table.group_by(group=_group(table.age, ends)).aggregate(
+    group = table.age
+    if ends is not None:
+        group = sum(((table.age > end).ifelse(1, 0) for end in ends), ibis.literal(0))
+    grouped = table.group_by(group=group).aggregate(
         from_age=table.age.min(), to_age=table.age.max(), n=table.count(), queries=queries.sum(),
         mean=queries.cast("float64").mean(), sd=queries.cast("float64").std(how="sample"),
     )
@@ -350,11 +389,11 @@ def cross_moments(
     """
     columns = (*NUMBERS, "promo_used", "churned")
     centre = {column: float(means.get(column, 0.5)) for column in columns}
-    d = {column: table[column].cast("float64") - centre[column] for column in columns}
+    d = table.select(**{c: table[c].cast("float64") - centre[c] for c in columns})
     pairs = list(itertools.combinations_with_replacement(columns, 2))
     measures = {f"sum{i}": d[column].sum() for i, column in enumerate(columns)}
     measures |= {f"product{i}": (d[x] * d[y]).sum() for i, (x, y) in enumerate(pairs)}
-    row = table.aggregate(n=table.count(), **measures).to_pandas().iloc[0]
+    row = d.aggregate(n=d.count(), **measures).to_pandas().iloc[0]
 
     n = int(row["n"])
     offset = {column: float(row[f"sum{i}"]) / n for i, column in enumerate(columns)}
@@ -368,7 +407,7 @@ def cross_moments(
         spread = np.sqrt(ss_x) * np.sqrt(ss_y)
         return CrossMoments(
             n, centre[x] + offset[x], centre[y] + offset[y], ss_x, ss_y, sp[x, y],
-            float(np.clip(sp[x, y] / spread, -1, 1)) if spread else np.nan,
+            float(np.clip(sp[x, y] / spread, -1, 1)) if spread else math.nan,
         )
 
     return {(x, y): moments(x, y) for x, y in pairs if x != y}
@@ -388,7 +427,7 @@ def _shares(counts: pd.Series, totals: pd.Series) -> np.ndarray:
 
 def _share(n: int, total: int) -> tuple[float, float, float]:
     if not total:
-        return np.nan, np.nan, np.nan
+        return math.nan, math.nan, math.nan
     interval = intervals.proportion(int(n), int(total))
     return interval.estimate, interval.low, interval.high
 
@@ -398,6 +437,6 @@ def _with_mean_intervals(moments: pd.DataFrame) -> pd.DataFrame:
     limits = []
     for n, mean, sd in zip(moments.n, moments["mean"], moments.sd, strict=True):
         found = intervals.mean_t(Moments.published(n, mean, sd)) if n > 1 and sd > 0 else None
-        limits.append((found.low, found.high) if found else (np.nan, np.nan))
+        limits.append((found.low, found.high) if found else (math.nan, math.nan))
     low, high = zip(*limits, strict=True)
     return moments.assign(low=low, high=high).reset_index(drop=True)

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.churn.reductions import CATEGORIES, NUMBERS, Reductions, churn_counts
+from analysis.churn.reductions import CATEGORIES, NUMBERS, Reductions
 from analysis.stats import intervals, two_proportions, two_sample
 from analysis.stats.association import association, noncentrality
 from analysis.stats.decision import Finding
@@ -111,7 +111,7 @@ def traits(base: Reductions, table: ir.Table) -> Traits:
     for column, frame in compared.items():
         if tests.loc[column, "found"]:
             frame["finding"] = [_finding(row) for row in frame.itertuples()]
-    direction, undirected = _direction(base, table)
+    direction, undirected = _direction(base)
     found = dict.fromkeys([*tests.index[tests["found"]], *direction.index[direction["found"]]])
     return Traits(
         key=_key(base),
@@ -294,7 +294,7 @@ _DIRECTION = ["trait", "superiority", "superiority_low", "superiority_high", "p_
               "mean_churned", "mean_stayed", "difference", "difference_low", "difference_high"]
 
 
-def _direction(base: Reductions, table: ir.Table) -> tuple[pd.DataFrame, dict[str, str]]:
+def _direction(base: Reductions) -> tuple[pd.DataFrame, dict[str, str]]:
     rows, undirected = [], {}
     for column in NUMBERS:
         why = _why_not(base, base.numbers[column].distinct)
@@ -303,7 +303,8 @@ def _direction(base: Reductions, table: ir.Table) -> tuple[pd.DataFrame, dict[st
         if why:
             undirected[column] = why
             continue
-        churned, stayed = _values(base, table, column)
+        churned, stayed = (
+            Counts(*base.values[column].of(status)) for status in ("Yes", "No"))
         test = two_sample.mann_whitney_of_counts(churned, stayed, alpha=ALPHA)
         a, b = churned.moments, stayed.moments
         low = high = math.nan
@@ -320,16 +321,6 @@ def _direction(base: Reductions, table: ir.Table) -> tuple[pd.DataFrame, dict[st
     frame.insert(5, "p_adjusted", holm(frame["p_value"]) if rows else frame["p_value"])
     frame.insert(6, "found", (frame["p_adjusted"] <= ALPHA).astype(bool))
     return frame.set_index("trait"), undirected
-
-
-def _values(base: Reductions, table: ir.Table, column: str) -> tuple[Counts, Counts]:
-    """The values of those who churned and of those who stayed, counted where the table is."""
-    counted = base.churn_by_number[column]
-    # Groups of one value each are the counts already.
-    if (counted["from_value"] < counted["to_value"]).any():
-        counted = churn_counts(table, from_value=table[column].cast("float64")).to_pandas()
-    values, churned = counted["from_value"], counted["churned"]
-    return Counts.of(values, churned), Counts.of(values, counted["subscribers"] - churned)
 
 
 # How traits go with each other
