@@ -15,13 +15,11 @@ from r_scripts import made_by_r
 from scipy import stats
 from test_churn_reductions import assert_same, subscribers, tables
 
-from analysis import churn
 from analysis.churn import devices as study
 from analysis.churn.devices import ALPHA, MARGIN, TRAITS
-from analysis.churn.reductions import moments_by
+from analysis.churn.reductions import moments_by, reduce
 from analysis.results import flatten
 from analysis.simulate import netflix
-from analysis.sources import open_study
 from analysis.stats import several_means
 from analysis.stats.moments import Moments
 from analysis.stats.multiplicity import holm
@@ -228,10 +226,9 @@ def test_a_planted_difference_is_found():
     assert found.split.n_others == len(rest)
 
 
-def test_the_shipped_table_has_no_difference_and_shows_that():
+def test_the_shipped_table_has_no_difference_and_shows_that(netflix_study):
     assert netflix.TRUTH["difference_of_engagement_by_device"] == 0
-    tables_of = open_study("netflix", "data")
-    found = study.devices(churn.analyse(tables_of), tables_of.table("subscribers"))
+    found = netflix_study.devices
     assert found.tests["p_adjusted"].min() > 0.05 and found.tests["range_p_value"].min() > 0.05
     assert found.pairs["finding"].tolist() == ["equivalent"] * 6
     assert found.split.p_selected > 0.05 and found.split.wide_low < 0 < found.split.wide_high
@@ -301,6 +298,6 @@ def test_order_and_units_of_nothing_matter():
 
 def test_the_study_gives_the_same_as_its_parts():
     frame = subscribers(13, 200)
-    table = tables(frame)
-    found = study.devices(churn.analyse(table), table.table("subscribers"))
+    table = tables(frame).table("subscribers")
+    found = study.devices(reduce(table), table)
     assert_same(flatten(found), flatten(analysed(frame)))

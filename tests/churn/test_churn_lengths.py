@@ -17,11 +17,9 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from analysis.churn import lengths as study
-from analysis.churn import reductions
 from analysis.churn.lengths import lengths
 from analysis.results import flatten
 from analysis.simulate import netflix
-from analysis.sources import open_study
 
 ORACLE = Path(__file__).parent / "oracle"
 REFERENCE = json.loads((ORACLE / "lengths.json").read_text())
@@ -41,9 +39,8 @@ def drawn(seed, rates, least=15, most=45):
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    base = reductions.reduce(open_study("netflix", "data").table("subscribers"))
-    return base, lengths(base)
+def shipped(netflix_study):
+    return netflix_study, netflix_study.lengths
 
 
 @pytest.fixture

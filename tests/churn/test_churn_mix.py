@@ -16,11 +16,10 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import multinomial_proportions_confint
 from test_churn_reductions import assert_same, subscribers, tables
 
-from analysis import churn
 from analysis.churn import mix as study
 from analysis.churn.mix import FACTORS, Majority
+from analysis.churn.reductions import reduce
 from analysis.results import flatten
-from analysis.sources import open_study
 from analysis.stats.multiplicity import holm
 
 ORACLE = Path(__file__).parent / "oracle"
@@ -221,15 +220,15 @@ def test_order_and_names_do_not_matter():
 def test_results_have_names(n):
     """And the reductions of a table give what its counts give."""
     frame = subscribers(n, n)
-    found = flatten(study.mix(churn.analyse(tables(frame))))
+    found = flatten(study.mix(reduce(tables(frame).table("subscribers"))))
     assert found["subscribers"] == n
     assert_same(found, flatten(analysed(frame)))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-def test_the_shipped_table():
+def test_the_shipped_table(netflix_study):
     """Even by genre, region and device in truth; by plan far from it."""
-    found = study.mix(churn.analyse(open_study("netflix", "data")))
+    found = netflix_study.mix
     tests = found.tests
     assert tests.loc["plan", "p_adjusted"] < 1e-50 and tests.loc["plan", "pairs_shown"] == 3
     for factor in ("genre", "region", "device"):

@@ -25,10 +25,8 @@ from analysis.churn import reductions
 from analysis.churn.model import ABOVE, BELOW, CATEGORIES, NUMBERS, OTHERS, PER_UNIT, TRAITS
 from analysis.results import flatten
 from analysis.simulate import netflix
-from analysis.sources import open_study
 from analysis.stats import regression
 
-ROOT = Path(__file__).resolve().parents[2]
 ORACLE = Path(__file__).parent / "oracle" / "churn_model.json"
 PLANTED = {"payment_history": "delayed", "promo_used": "promo_used",
            "satisfaction_score": "satisfaction_score", "engagement_rate": "engagement_rate"}
@@ -81,10 +79,9 @@ def decided(frame: pd.DataFrame) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def shipped():
+def shipped(netflix_study):
     """The model of the shipped table."""
-    table = open_study("netflix", ROOT / "data").table("subscribers")
-    return study.model(table, reductions.reduce(table))
+    return netflix_study.model
 
 
 @pytest.fixture(scope="module")

@@ -49,8 +49,8 @@ def counts(a, n1, c, n2):
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return studied(open_study("netflix", "data").table("subscribers"))
+def shipped(netflix_study):
+    return netflix_study.offers
 
 
 # Against R.

@@ -15,13 +15,11 @@ from r_scripts import made_by_r
 from scipy import stats
 from test_churn_reductions import assert_same, subscribers, tables
 
-from analysis import churn
 from analysis.churn import queries as study
 from analysis.churn.queries import BAND, LINEAR, MARGIN, MONOTONE, YEAR
-from analysis.churn.reductions import BANDS, CrossMoments, queries_by_age
+from analysis.churn.reductions import BANDS, CrossMoments, queries_by_age, reduce
 from analysis.results import flatten
 from analysis.simulate import netflix
-from analysis.sources import open_study
 from analysis.stats.moments import Counts
 from analysis.stats.multiplicity import holm
 
@@ -249,11 +247,10 @@ def test_figures_within_the_published_range_are_counted_as_by_hand():
                 [values.min(), values.median(), values.max()])
 
 
-def test_the_shipped_table():
+def test_the_shipped_table(netflix_study):
     """No correlation in truth; the figures of the report are heads, not queries."""
     assert netflix.TRUTH["correlation_age_support_queries"] == 0
-    shipped = open_study("netflix", "data")
-    found = study.queries(churn.analyse(shipped), shipped.table("subscribers"))
+    found = netflix_study.queries
     assert round(found.relations.loc[LINEAR, "effect"], 2) == -0.01
     assert found.relations["p_adjusted"].min() > 0.05 and found.equivalence.p_value < 1e-6
     reported = found.reported
@@ -316,8 +313,8 @@ def test_order_ids_and_the_unit_of_age_do_not_matter():
 
 def test_the_study_gives_the_same_as_its_parts():
     frame = subscribers(13, 200)
-    table = tables(frame)
-    found = study.queries(churn.analyse(table), table.table("subscribers"))
+    table = tables(frame).table("subscribers")
+    found = study.queries(reduce(table), table)
     assert_same(flatten(found), flatten(analysed(frame)))
 
 

@@ -21,10 +21,7 @@ from analysis.churn import retention as study
 from analysis.churn.model import HeldOut
 from analysis.churn.retention import EVERYBODY, MODEL, SINGLE
 from analysis.results import flatten
-from analysis.sources import open_study
 from analysis.stats import intervals
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def held(seed: int, n: int = 300, levels: int = 40) -> SimpleNamespace:
@@ -41,9 +38,8 @@ def held(seed: int, n: int = 300, levels: int = 40) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    table = open_study("netflix", ROOT / "data").table("subscribers")
-    return models.from_people(models.people(table))
+def shipped(netflix_study):
+    return netflix_study.model
 
 
 def test_groups_are_those_of_one_row_a_subscriber():

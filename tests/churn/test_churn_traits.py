@@ -24,7 +24,6 @@ from analysis.churn import traits as study
 from analysis.churn.reductions import CATEGORIES, NUMBERS
 from analysis.results import flatten
 from analysis.simulate import netflix
-from analysis.sources import open_study
 
 ORACLE = Path(__file__).parent / "oracle"
 R = json.loads((ORACLE / "traits.json").read_text())
@@ -38,9 +37,8 @@ def analysed(frame: pd.DataFrame) -> study.Traits:
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    table = open_study("netflix", "data").table("subscribers")
-    return study.traits(reductions.reduce(table), table)
+def shipped(netflix_study):
+    return netflix_study.traits
 
 
 @pytest.fixture(scope="module")
