@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from types import SimpleNamespace
 
-import ibis
 import numpy as np
 import pandas as pd
+from held import held
 
 from analysis.mooc import durations, funnels
 from analysis.report.text import Prose
@@ -92,13 +92,16 @@ def worlds() -> dict[str, pd.DataFrame]:
 def study(frame: pd.DataFrame) -> SimpleNamespace:
     """What the chapter's functions take, as far as the funnel and the durations go."""
     types = dict.fromkeys(COLUMNS, "string") | {"event_timestamp": "timestamp(6)"}
-    events = ibis.memtable(frame[list(COLUMNS)], schema=types)
     known = sorted(set(frame["course_id"].dropna()) | {"never taken"})
     titles = [course if course in MARKUP else f"About {course}" for course in known]
-    courses = ibis.memtable(pd.DataFrame(
-        {"course_id": known, "title": titles, "category": "all", "price": 9.0}))
-    funnel = funnels.funnels(events, courses)
-    return SimpleNamespace(funnel=funnel, durations=durations.durations(events, funnel))
+    courses = pd.DataFrame(
+        {"course_id": known, "title": titles, "category": "all", "price": 9.0})
+    tables = held(
+        {"events": frame[list(COLUMNS)], "courses": courses},
+        {"events": types, "courses": dict.fromkeys(courses, "string") | {"price": "float64"}})
+    funnel = funnels.funnels(tables["events"], tables["courses"])
+    return SimpleNamespace(
+        funnel=funnel, durations=durations.durations(tables["events"], funnel))
 
 
 def reads_well(said: object) -> bool:

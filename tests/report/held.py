@@ -39,3 +39,8 @@ def trialers(frames: Mapping[str, pd.DataFrame]) -> tuple[Tables, ir.Table]:
     tables = Tables("trialers", "a test", False, False, held(frames))
     connection = tables.table("conversion").get_backend()
     return tables, connection.create_table("customers", per_customer(tables))
+
+
+def subscribers(frame: pd.DataFrame) -> ir.Table:
+    """The table of the study of churn."""
+    return held({"subscribers": frame})["subscribers"]

@@ -6,7 +6,7 @@ import inspect
 import re
 from types import SimpleNamespace
 
-import ibis
+import held
 import numpy as np
 import pandas as pd
 import plotnine as p9
@@ -46,7 +46,7 @@ def made(sizes, means=(6.0,), sd=2.5, seed=1, shipped=False, names=None, regions
         "region": region if traits > 2 else "R0",
         "plan": rng.choice(["P0", "P1", "P2"], n) if traits > 3 else "P0",
     })
-    table = ibis.memtable(frame)
+    table = held.subscribers(frame)
     sd_of = float(frame["engagement_rate"].std()) if n > 1 else np.nan
     base = SimpleNamespace(
         subscribers=n,

@@ -16,7 +16,6 @@ from analysis.churn import lengths as study
 from analysis.churn import reductions
 from analysis.report.churn import lengths as report
 from analysis.report.text import Prose
-from analysis.sources import open_study
 
 FUNCTIONS = {
     name: f for name, f in vars(report).items()
@@ -88,10 +87,9 @@ def cases():
     return get
 
 
-@pytest.fixture(scope="module")
-def shipped():
-    base = reductions.reduce(open_study("netflix", "data").table("subscribers"))
-    return SimpleNamespace(lengths=study.lengths(base), months=base.months)
+@pytest.fixture
+def shipped(netflix_study):
+    return netflix_study
 
 
 @pytest.mark.parametrize("name", CASES)

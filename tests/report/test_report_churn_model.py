@@ -13,16 +13,15 @@ import plotnine as p9
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "churn"))
+import held
 from test_churn_model import decided, made, planted
-from test_churn_reductions import subscribers, tables
+from test_churn_reductions import subscribers
 
 from analysis.churn import model as study
 from analysis.churn.model import CATEGORIES, TRAITS
 from analysis.report.churn import model as say
 from analysis.report.text import Prose
-from analysis.sources import open_study
 
-ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {name: f for name, f in vars(say).items()
              if inspect.isfunction(f) and f.__module__ == say.__name__ and name[0] != "_"}
 EMPTY = {"no_model", "inside"}  # may have nothing to say
@@ -65,7 +64,7 @@ CASES = {
         14, 900, lambda f: 2 * (f["device"].str[1].astype(int) > 4) - 1,
         device=np.random.default_rng(0).choice([f"d{i}" for i in range(10)], 900)),
     **{f"{n} subscribers": lambda n=n, seed=seed: study.people(
-        tables(subscribers(seed, n)).table("subscribers"))
+        held.subscribers(subscribers(seed, n)))
        for seed, n in enumerate((1, 2, 3, 12, 60))},
 }
 DRAWN = ("markup", "one trait")
@@ -83,10 +82,9 @@ def cases():
     return get
 
 
-@pytest.fixture(scope="module")
-def shipped():
-    table = open_study("netflix", ROOT / "data").table("subscribers")
-    return SimpleNamespace(model=study.from_people(study.people(table)))
+@pytest.fixture
+def shipped(netflix_study):
+    return netflix_study
 
 
 @pytest.mark.parametrize("name", list(CASES))

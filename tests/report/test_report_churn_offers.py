@@ -19,11 +19,11 @@ from analysis.churn import reductions
 from analysis.churn.offers import FACTORS, OFFER, PAYMENT, TOGETHER
 from analysis.report.churn import offers as report
 from analysis.report.text import Prose
-from analysis.sources import open_study
 
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("churn", ".")]
 from every_sentence import HOSTILE, check  # noqa: E402
-from test_churn_reductions import subscribers, tables  # noqa: E402
+import held  # noqa: E402
+from test_churn_reductions import subscribers  # noqa: E402
 
 FUNCTIONS = {
     name: f for name, f in vars(report).items()
@@ -41,7 +41,7 @@ def studied(table):
 
 
 def made(frame):
-    return studied(tables(frame).table("subscribers"))
+    return studied(held.subscribers(frame))
 
 
 def drawn(seed, n=1_500, offer=1.0, late=1.0, share_late=0.4, uptake=(0.5, 0.5), base=0.3):
@@ -102,9 +102,9 @@ def cases():
     return get
 
 
-@pytest.fixture(scope="module")
-def shipped():
-    return studied(open_study("netflix", "data").table("subscribers"))
+@pytest.fixture
+def shipped(netflix_study):
+    return netflix_study
 
 
 def told(s):

@@ -7,7 +7,7 @@ import math
 import re
 from types import SimpleNamespace
 
-import ibis
+import held
 import numpy as np
 import pandas as pd
 import plotnine as p9
@@ -18,7 +18,6 @@ from analysis.churn.queries import LINEAR
 from analysis.churn.reductions import BANDS, CrossMoments, queries_by_age
 from analysis.report.churn import queries as report
 from analysis.report.text import Prose
-from analysis.sources import open_study
 
 FUNCTIONS = {
     name: f for name, f in vars(report).items()
@@ -40,7 +39,7 @@ def made(age, queries, months=None) -> SimpleNamespace:
     age, queries = (np.asarray(x, dtype="int64") for x in (age, queries))
     n = len(age)
     months = np.arange(n) % 12 if months is None else np.asarray(months)
-    table = ibis.memtable(pd.DataFrame({"age": age, "support_queries": queries}))
+    table = held.subscribers(pd.DataFrame({"age": age, "support_queries": queries}))
     numbers = {
         name: SimpleNamespace(mean=x.mean(), sd=x.std(ddof=1) if n > 1 else math.nan,
                               low=x.min(), high=x.max(), distinct=len(set(x)))
@@ -220,9 +219,8 @@ def test_what_the_published_range_counts(cases):
     assert "agree with" not in report.answer(cases("few"))
 
 
-def test_the_shipped_figure_is_told_as_heads():
-    tables = open_study("netflix", "data").table("subscribers").to_pandas()
-    s = made(tables["age"], tables["support_queries"], tables["subscription_months"])
+def test_the_shipped_figure_is_told_as_heads(netflix_study):
+    s = netflix_study
     text = report.reported(s)
     within = int(s.queries.reported.loc[("years", "subscribers"), "within"])
     assert f"is the number of subscribers of a year of age (in {within} of 53)" in text

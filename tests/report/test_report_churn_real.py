@@ -18,7 +18,8 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "churn"), str(TESTS / "forensics")]
 
 from forensics_worlds import WORLDS  # noqa: E402
-from test_churn_reductions import subscribers, tables  # noqa: E402
+import held  # noqa: E402
+from test_churn_reductions import subscribers  # noqa: E402
 
 from analysis.churn import real as study  # noqa: E402
 from analysis.churn import reductions  # noqa: E402
@@ -27,7 +28,6 @@ from analysis.forensics.verdict import Reading, Sign, judge  # noqa: E402
 from analysis.report import forensics  # noqa: E402
 from analysis.report.churn import real as report  # noqa: E402
 from analysis.report.text import Prose  # noqa: E402
-from analysis.sources import open_study  # noqa: E402
 
 FUNCTIONS = {
     name: f for name, f in vars(report).items()
@@ -37,39 +37,38 @@ MARKUP = ("<b>=| `x` $a_$", "= @fig-a", "# 2.0 [now](x)")
 NEVER_EMPTY = set(FUNCTIONS) - {"copied", "recommendation"}
 
 
-def told(table, shipped: bool = False, origin: str = "/data/<b>x") -> SimpleNamespace:
+ORIGIN = "/data/<b>x"
+
+
+def told(frame: pd.DataFrame) -> SimpleNamespace:
+    table = held.subscribers(frame)
     base = reductions.reduce(table)
     return SimpleNamespace(
-        **vars(base), origin=origin, shipped=shipped, fallback=False,
-        real=study.real(table, base))
+        **vars(base), origin=ORIGIN, shipped=False, fallback=False, real=study.real(table, base))
 
 
 CASES = {
-    "shipped": lambda: told(open_study("netflix", "data").table("subscribers"), shipped=True),
-    "recorded": lambda: told(tables(WORLDS["recorded"](3, 3_500)).table("subscribers")),
-    "bells": lambda: told(tables(WORLDS["bells"](3, 3_500)).table("subscribers")),
-    **{str(n): lambda n=n: told(tables(subscribers(n, n)).table("subscribers"))
-       for n in (1, 2, 3, 40)},
-    "nobody churned": lambda: told(tables(subscribers(1, 200, churned=0)).table("subscribers")),
-    "all churned": lambda: told(tables(subscribers(2, 200, churned=1)).table("subscribers")),
-    "constants": lambda: told(tables(subscribers(
+    "recorded": lambda: WORLDS["recorded"](3, 3_500),
+    "bells": lambda: WORLDS["bells"](3, 3_500),
+    **{str(n): lambda n=n: subscribers(n, n) for n in (1, 2, 3, 40)},
+    "nobody churned": lambda: subscribers(1, 200, churned=0),
+    "all churned": lambda: subscribers(2, 200, churned=1),
+    "constants": lambda: subscribers(
         4, 200, subscription_months=7, satisfaction_score=10.0, profiles=1, age=30,
-        monthly_income=0.0, daily_watch_hours=0.0, engagement_rate=1.0, support_queries=0)
-    ).table("subscribers")),
-    "markup": lambda: told(tables(subscribers(
+        monthly_income=0.0, daily_watch_hours=0.0, engagement_rate=1.0, support_queries=0),
+    "markup": lambda: subscribers(
         6, 300, **{column: np.random.default_rng(i).choice(MARKUP, 300)
-                   for i, column in enumerate(("genre", "region", "device", "plan"))}
-    )).table("subscribers")),
+                   for i, column in enumerate(("genre", "region", "device", "plan"))}),
 }
 
 
 @pytest.fixture(scope="module")
-def cases():
-    found = {}
+def cases(netflix_study):
+    found = {"shipped": SimpleNamespace(**vars(netflix_study) | {"origin": ORIGIN})}
 
     def get(name):
         if name not in found:
-            found[name] = CASES[name]()
+            found[name] = told(CASES[name]())
         return found[name]
 
     return get
@@ -90,7 +89,7 @@ def check(found: Prose, name: str) -> None:
         assert found.endswith("."), (name, found)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ("shipped", *CASES))
 def test_every_sentence_on_every_table(name, cases):
     s = cases(name)
     for function, f in FUNCTIONS.items():

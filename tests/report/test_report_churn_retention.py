@@ -22,7 +22,6 @@ from analysis.churn.retention import EVERYBODY, MODEL
 from analysis.report.churn import retention as say
 from analysis.report.churn.model import no_model
 from analysis.report.text import Prose
-from analysis.sources import open_study
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {name: f for name, f in vars(say).items()
@@ -70,11 +69,9 @@ def cases():
     return get
 
 
-@pytest.fixture(scope="module")
-def shipped():
-    table = open_study("netflix", ROOT / "data").table("subscribers")
-    model = models.from_people(models.people(table))
-    return SimpleNamespace(model=model, retention=study.retention(model))
+@pytest.fixture
+def shipped(netflix_study):
+    return netflix_study
 
 
 @pytest.mark.parametrize("name", list(CASES))

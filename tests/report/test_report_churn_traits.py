@@ -15,14 +15,14 @@ import plotnine as p9
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "churn"))
-from test_churn_reductions import subscribers, tables
+import held
+from test_churn_reductions import subscribers
 
 from analysis.churn import reductions
 from analysis.churn import traits as study
 from analysis.report.churn import labels
 from analysis.report.churn import traits as report
 from analysis.report.text import Prose
-from analysis.sources import open_study
 
 FUNCTIONS = {
     name: f for name, f in vars(report).items()
@@ -84,7 +84,7 @@ CASES = {
 
 
 def analysed(made: pd.DataFrame) -> SimpleNamespace:
-    table = tables(made).table("subscribers")
+    table = held.subscribers(made)
     base = reductions.reduce(table)
     return SimpleNamespace(**vars(base), traits=study.traits(base, table))
 
@@ -101,11 +101,9 @@ def cases():
     return get
 
 
-@pytest.fixture(scope="module")
-def shipped():
-    table = open_study("netflix", "data").table("subscribers")
-    base = reductions.reduce(table)
-    return SimpleNamespace(**vars(base), traits=study.traits(base, table))
+@pytest.fixture
+def shipped(netflix_study):
+    return SimpleNamespace(**vars(netflix_study))
 
 
 def with_tests(s: SimpleNamespace, **changed) -> SimpleNamespace:

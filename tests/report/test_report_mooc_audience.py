@@ -7,11 +7,11 @@ import re
 from dataclasses import replace
 from types import SimpleNamespace
 
-import ibis
 import numpy as np
 import pandas as pd
 import plotnine as p9
 import pytest
+from held import held
 
 from analysis.mooc import audience as study
 from analysis.mooc.audience import FACTORS, MEASURES, RATE
@@ -51,7 +51,7 @@ def made(n=600, seed=1, *, jobs=("Clerk", "Teacher"), ages=("18-24", "25-34"),
             (rng.random(n) < quiz) & there, np.clip(70 + spread * rng.normal(0, 9, n), 0, 100),
             np.nan),
     })
-    return study.audience(ibis.memtable(users, schema=USERS))
+    return study.audience(held({"users": users}, {"users": USERS})["users"])
 
 
 CASES = {

@@ -8,11 +8,11 @@ from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
-import ibis
 import numpy as np
 import pandas as pd
 import plotnine as p9
 import pytest
+from held import held
 
 from analysis.mooc import behaviour as study
 from analysis.report.mooc import behaviour as report
@@ -55,7 +55,8 @@ def made(n=600, kinds=2, seed=1, *, quiz=1.0, revenue=(0.0, 40.0), completed=(0.
         if rng.random() < share[i]:
             rows.append((f"U{i}", day + pd.Timedelta(days=9), "completed_course", "C1"))
     events = pd.DataFrame(rows or [("U0", day, "signed_up", None)], columns=list(EVENTS))
-    return study.behaviour(ibis.memtable(users, schema=USERS), ibis.memtable(events, schema=EVENTS))
+    tables = held({"users": users, "events": events}, {"users": USERS, "events": EVENTS})
+    return study.behaviour(tables["users"], tables["events"])
 
 
 CASES = {

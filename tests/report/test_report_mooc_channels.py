@@ -6,11 +6,11 @@ import inspect
 from dataclasses import replace
 from types import SimpleNamespace
 
-import ibis
 import numpy as np
 import pandas as pd
 import plotnine as p9
 import pytest
+from held import held
 
 from analysis.mooc import channels
 from analysis.report.mooc import channels as say
@@ -35,14 +35,11 @@ def of(users=60, *, sold=("web",), found=("ads",), days=200, amount=10.0, buyers
     names = ["order_id", "user_id", "course_id", "order_timestamp", "amount", "channel"]
     orders = pd.DataFrame(rows, columns=names)
 
-    def typed(frame, columns):
-        table = ibis.memtable(frame.assign(**{c: frame[c].astype(object) for c in columns}),
-                              schema={c: "string" if c in columns else kind for c, kind in
-                                      ibis.memtable(frame).schema().items()})
-        return table
-
-    return SimpleNamespace(channels=channels.channels(
-        typed(orders, ["channel"]), typed(people, ["referral_channel", "user_country"])))
+    types = {"orders": {**dict.fromkeys(names, "string"), "order_timestamp": "timestamp(6)",
+                        "amount": "float64"},
+             "people": dict.fromkeys(people, "string")}
+    tables = held({"orders": orders, "people": people.astype(object)}, types)
+    return SimpleNamespace(channels=channels.channels(tables["orders"], tables["people"]))
 
 
 WORLDS = {

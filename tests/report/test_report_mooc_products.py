@@ -6,11 +6,11 @@ import datetime as dt
 from dataclasses import replace
 from types import SimpleNamespace
 
-import ibis
 import numpy as np
 import pandas as pd
 import plotnine as p9
 import pytest
+from held import held
 
 from analysis.mooc import funnels, products
 from analysis.mooc.products import KEEP, PROMOTE, RETIRE, WAIT
@@ -52,8 +52,8 @@ def study(rates, price=20.0, titles=None, categories="all", free=0, days=400, se
         "order_id": [f"O{i}" for i in range(len(paid))], "user_id": paid.user_id,
         "course_id": paid.course_id, "order_timestamp": paid.event_timestamp,
         "amount": paid.course_id.map(dict(zip(ids, prices, strict=True)))})
-    events, orders, courses = (
-        ibis.memtable(frame) for frame in (pd.concat([events, done]), orders, courses))
+    events, orders, courses = held({
+        "events": pd.concat([events, done]), "orders": orders, "courses": courses}).values()
     enrolled = funnels.funnel(events, funnels.STAGES[1:], by=("course_id",)).set_axis(
         ["enrolments", "completions"], axis=1)
     return SimpleNamespace(products=products.products(

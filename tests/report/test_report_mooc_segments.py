@@ -12,6 +12,7 @@ import ibis
 import pandas as pd
 import plotnine as p9
 import pytest
+from held import held
 
 from analysis.mooc import segments
 from analysis.mooc.segments import NAMES, RULES
@@ -32,8 +33,9 @@ def of(rows):
     people = pd.DataFrame({
         "user_id": sorted(set(orders.user_id)), "enrollment_date": pd.Timestamp("2023-06-01"),
         "total_courses_enrolled": 1, "total_revenue": 0.0})
-    people = ibis.memtable(people).mutate(enrollment_date=ibis._.enrollment_date.cast("date"))
-    return SimpleNamespace(segments=segments.segments(ibis.memtable(orders), people, AS_OF))
+    tables = held({"orders": orders, "people": people})
+    people = tables["people"].mutate(enrollment_date=ibis._.enrollment_date.cast("date"))
+    return SimpleNamespace(segments=segments.segments(tables["orders"], people, AS_OF))
 
 
 def moment(days):

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import ibis
 import numpy as np
 import pandas as pd
 import plotnine as p9
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "mooc"))
+from held import held
 from mooc_logs import START, random_frames
 
 from analysis.mooc import value
@@ -35,11 +35,10 @@ def study(orders: pd.DataFrame, users: pd.DataFrame, end: dt.date | None = None)
     first, last = (orders.order_timestamp.agg(name).date() for name in ("min", "max"))
     types = {"user_id": "string", "order_id": "string", "course_id": "string",
              "order_timestamp": "timestamp(6)", "amount": "float64", "channel": "string"}
-    return SimpleNamespace(value=value.value(
-        ibis.memtable(orders[list(types)], schema=types),
-        ibis.memtable(users[["user_id", "referral_channel"]],
-                      schema={"user_id": "string", "referral_channel": "string"}),
-        first, end or last))
+    columns = {"orders": types, "users": {"user_id": "string", "referral_channel": "string"}}
+    tables = held({"orders": orders[list(types)], "users": users[list(columns["users"])]}, columns)
+    return SimpleNamespace(
+        value=value.value(tables["orders"], tables["users"], first, end or last))
 
 
 def said(s) -> dict[str, str]:
