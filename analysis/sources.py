@@ -272,7 +272,7 @@ def _compared(
         files = {name: table.file for name, table in found.items()}
         number = itertools.count()
         store = connection and (
-            lambda rows: connection.create_table(f"at_fault_{next(number)}", rows)
+            lambda rows: _stored(connection, f"at_fault_{next(number)}", rows)
         )
         more, cleaned = checks.find_cross_problems(CONTRACTS[study], typed, files, store)
         problems += more
@@ -290,7 +290,7 @@ def _compared(
 def _written(table: ir.Table, name: str, connection: ibis.BaseBackend | None) -> ir.Table:
     """The rows of an expression, worked out once for the many queries to come."""
     if connection is not None:
-        written = connection.create_table(name, table)
+        written = _stored(connection, name, table)
     else:
         try:
             written = table.cache()
@@ -298,6 +298,15 @@ def _written(table: ir.Table, name: str, connection: ibis.BaseBackend | None) ->
             return table
     # What is written has types of its own, such as timestamp(6).
     return written.cast(table.schema())
+
+
+def _stored(connection: ibis.BaseBackend, name: str, rows: ir.Table) -> ir.Table:
+    """The rows of an expression as a table of the embedded DuckDB, in the place of one before.
+
+    One statement, where `create_table` of Ibis takes six.
+    """
+    connection.raw_sql(f'CREATE OR REPLACE TABLE "{name}" AS {connection.compile(rows)}')
+    return connection.table(name)
 
 
 def _warnings(problems: list[Problem]) -> tuple[Problem, ...]:
@@ -416,7 +425,7 @@ def _read_csv(
         )
         # First as it stands: rows that are numbered, or compared, while they are read are read by
         # one thread, or stored out of order.
-        return connection.create_table(text, fields, overwrite=True)
+        return _stored(connection, text, fields)
 
     try:
         lines = load(strict=True)
@@ -434,7 +443,7 @@ def _read_csv(
     # Spreadsheets export rows that were once used as lines of delimiters.
     filled = functools.reduce(operator.or_, (lines[name].notnull() for name in names))
     raw = lines.filter(filled).select("_row", **{column: names[i] for column, i in at.items()})
-    staged = connection.create_table(contract.name, checks.stage(contract, raw))
+    staged = _stored(connection, contract.name, checks.stage(contract, raw))
     connection.drop_table(text)
     problems = checks.find_problems(contract, staged, file)
     rows = _spreadsheet_rows(dialect, {p.row for p in problems if p.row})

@@ -1,7 +1,8 @@
-"""Tables with one fault each: `check` names it, and nothing else; none passes, none is a traceback.
+"""Tables with a fault: `check` names it, and nothing else; none passes, none is a traceback.
 
 Every fault is put into small tables that fit (`small_tables.good`). A fault of a single row among
 others is a warning where the book has a way to handle it, and an error where too many rows have it.
+Faults in different tables, or columns, of a study are put into the same tables: each is named.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +29,10 @@ FEW = "at most 5% may"
 
 @dataclass(frozen=True)
 class Fault:
-    """What is changed in a table, and the one line that `check` must print about it."""
+    """What is changed in a table, and the one line that `check` must print about it.
+
+    `touches` tells how much of the table is changed: a "cell", the "rows" or, by itself, the "file".
+    """
 
     study: str
     table: str
@@ -40,6 +44,7 @@ class Fault:
     severity: str = "error"
     count: int = 1
     says: tuple[str, ...] = field(default=())
+    touches: str = "file"
 
 
 def cell(study, table, column, value, rule, at=6, shown=None, **more):
@@ -49,7 +54,7 @@ def cell(study, table, column, value, rule, at=6, shown=None, **more):
         return rows
 
     shown = (repr(value) if value != "" else "(empty)") if shown is None else shown
-    return Fault(study, table, change, column, at + 2, shown, rule, **more)
+    return Fault(study, table, change, column, at + 2, shown, rule, touches="cell", **more)
 
 
 def missing(study, table, column):
@@ -65,7 +70,7 @@ def again(study, table, column, rule, at=6, **more):
     def change(rows):
         return [*rows, rows[at]]
 
-    return Fault(study, table, change, column, rule=rule, **more)
+    return Fault(study, table, change, column, rule=rule, touches="rows", **more)
 
 
 def row(study, table, values, column, value, rule, at=6, severity="warning", **more):
@@ -75,7 +80,8 @@ def row(study, table, values, column, value, rule, at=6, severity="warning", **m
 
     length = len(small_tables.good(study)[table])
     shown = repr(value) if value != "" else "(empty)"
-    return Fault(study, table, change, column, length + 2, shown, rule, severity=severity, **more)
+    return Fault(study, table, change, column, length + 2, shown, rule, severity=severity,
+                 touches="rows", **more)
 
 
 def file(study, table, content, rule, column="", row="", value="", **more):
@@ -277,37 +283,77 @@ def test_there_are_enough_faults_in_every_study():
     assert all(studies.count(study) >= 7 for study in set(studies)) and len(set(studies)) == 5
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_named(name, tmp_path, capsys):
-    fault = FAULTS[name]
-    tables = small_tables.good(fault.study)
-    small_tables.write(tmp_path, fault.study, tables)
-    path = tmp_path / fault.study / f"{fault.table}.csv"
-    changed = fault.change(tables[fault.table])
-    if changed is None:
-        path.unlink()
-    elif isinstance(changed, bytes):
-        path.write_bytes(changed)
-    else:
-        path.write_text(changed if isinstance(changed, str) else small_tables.text(changed))
+def apart(fault, other):
+    """Whether two faults can be in the same tables without one hiding or changing the other.
 
-    code = cli.main(["check", fault.study, "--data", str(tmp_path)])
+    Tables are not compared with each other where one can't be read, and a rule about several
+    columns sees the faults of all of them.
+    """
+    if fault.study != other.study or {"file"} & {fault.touches, other.touches}:
+        return False
+    if fault.says or other.says:
+        return False
+    if fault.table != other.table:
+        return True
+    (rules,) = [t.rules for t in CONTRACTS[fault.study].tables if t.name == fault.table]
+    cells = fault.touches == other.touches == "cell"
+    return cells and fault.column != other.column and not rules
+
+
+def together():
+    """The names of the faults that are put into the same tables."""
+    runs = []
+    for name, fault in FAULTS.items():
+        fits = (run for run in runs if all(apart(fault, FAULTS[other]) for other in run))
+        run = next(fits, None)
+        if run is None:
+            runs.append(run := [])
+        run.append(name)
+    return runs
+
+
+@pytest.mark.parametrize("names", together(), ids="; ".join)
+def test_faults_are_named(names, tmp_path, capsys):
+    faults = [FAULTS[name] for name in names]
+    study = faults[0].study
+    tables = small_tables.good(study)
+    for fault in faults:
+        tables[fault.table] = fault.change(tables[fault.table])
+    (tmp_path / study).mkdir()
+    for name, changed in tables.items():
+        path = tmp_path / study / f"{name}.csv"
+        if isinstance(changed, bytes):
+            path.write_bytes(changed)
+        elif changed is not None:
+            path.write_text(changed if isinstance(changed, str) else small_tables.text(changed))
+
+    code = cli.main(["check", study, "--data", str(tmp_path)])
     out = capsys.readouterr().out
-    assert code == (1 if fault.severity == "error" else 0)
+    assert code == (1 if any(fault.severity == "error" for fault in faults) else 0)
     lines = out[out.index("severity"):].splitlines()[2:]
-    assert len(lines) == 1 or fault.says, out
-    (line,) = [line for line in lines if fault.rule in line]
-    assert line.split()[0] == fault.severity
-    where = path.parent / fault.says[0] if fault.says[:1] == ("test_cohorts",) else path
-    assert str(where).removesuffix(".csv") in line
-    assert f" {fault.column} " in line
+    told = [line_of(fault, lines, tmp_path) for fault in faults]
+    others = [line for line in lines if line not in told]
+    assert len(set(told)) == len(faults) and len(lines) == len(told) + len(others)
+    if len(says := faults[0].says) == 2:  # the same fault seen from another table
+        assert others and all(other.split()[0] == says[0] for other in others)
+        assert any(says[1] in other for other in others)
+    else:
+        assert not others or says, out
+
+
+def line_of(fault, lines, folder):
+    """The line that tells of a fault: severity, file, column, row, value, rule and count."""
+    place = fault.says[0] if fault.says[:1] == ("test_cohorts",) else fault.table
+    start = f"{fault.severity} ", str(folder / fault.study / place)
+    (line,) = [
+        line for line in lines if fault.rule in line
+        and line.startswith(start[0]) and line.split()[1].removesuffix(".csv") == start[1]
+        and f" {fault.column} " in line
+    ]
     assert f" {fault.row} " in line
     assert str(fault.value) in line
     assert f" {fault.count} " in f"{line} "
-    if len(fault.says) == 2:  # the same fault seen from another table
-        others = [other for other in lines if other != line]
-        assert others and all(other.split()[0] == fault.says[0] for other in others)
-        assert any(fault.says[1] in other for other in others)
+    return line
 
 
 @pytest.mark.parametrize("study", ["engagement", CUSTOMERS, MOOC, NETFLIX, TRIALERS])
