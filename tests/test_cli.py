@@ -33,7 +33,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run(*arguments, **environment):
+def run_alone(*arguments, **environment):
     """The command in a process of its own: (exit code, standard output, standard error)."""
     done = subprocess.run(
         [sys.executable, "-m", "analysis", *map(str, arguments)], cwd=ROOT, capture_output=True,
@@ -42,7 +42,13 @@ def run(*arguments, **environment):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_check_of_the_shipped_tables():
+@pytest.fixture
+def run(capsys):
+    """The command in this process: (exit code, standard output, standard error)."""
+    return lambda *arguments: (cli.main([*map(str, arguments)]), *capsys.readouterr())
+
+
+def test_check_of_the_shipped_tables(run):
     code, out, err = run("check")
     assert code == 0
     assert "engagement/students: 158,638 rows fit the contract" in out
@@ -53,7 +59,7 @@ def test_check_of_the_shipped_tables():
     assert problems and all(line.startswith("warning") for line in problems)
 
 
-def test_check_prints_every_problem(folder):
+def test_check_prints_every_problem(folder, run):
     file = folder / "engagement" / "students.csv"
     file.write_text(HEADER + "1,US,7,,2.5\n1,<b>|\x1b[1m,0,,x\n", encoding="utf-8")
     code, out, err = run("check", "--data", folder, "engagement")
@@ -70,14 +76,14 @@ def test_check_prints_every_problem(folder):
     assert r"'<b>|\x1b[1m'" in out
 
 
-def test_check_says_when_the_shipped_tables_stand_in(tmp_path):
+def test_check_says_when_the_shipped_tables_stand_in(tmp_path, run):
     code, _, err = run("check", "--data", tmp_path, "netflix")
     assert code == 0
     assert "nothing for this study in the place named" in err
 
 
 def test_book_data_is_used(folder):
-    code, out, _ = run("check", "engagement", BOOK_DATA=str(folder))
+    code, out, _ = run_alone("check", "engagement", BOOK_DATA=str(folder))
     assert (code, out) == (0, "engagement/students: 2 rows fit the contract\n")
 
 
@@ -146,7 +152,7 @@ def test_results_of_an_original_file_alone_in_its_folder(tmp_path):
         for row in small_tables.good("netflix")["subscribers"]
     ]
     (tmp_path / "netflix" / "subscribers.csv").write_text(small_tables.text(rows, ";", "\r\n"))
-    code, out, err = run("results", "netflix", "--data", tmp_path)
+    code, out, err = run_alone("results", "netflix", "--data", tmp_path)
     assert (code, err) == (0, "")
     found = json.loads(out)
     churned = [row["churned"] for row in small_tables.good("netflix")["subscribers"]].count("Yes")
@@ -154,7 +160,7 @@ def test_results_of_an_original_file_alone_in_its_folder(tmp_path):
     assert found["origin"] == str(tmp_path / "netflix")
 
 
-def test_results_tell_what_was_left_out(tmp_path):
+def test_results_tell_what_was_left_out(tmp_path, run):
     tables = small_tables.good("trialers")
     tables["help_activity"].append(tables["help_activity"][0] | {"customer_id": "nobody"})
     code, out, err = run(

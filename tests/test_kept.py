@@ -80,7 +80,7 @@ def test_an_error_is_not_kept(folder):
 
 def test_tables_made_of_text_are_read_and_checked_once(folder, tmp_path, monkeypatch):
     """Found again they hold the same, at whatever page, and are announced as what was read."""
-    templates.write(tmp_path / "own", ["trialers"])
+    templates.write(tmp_path / "own", ["customers"])
     checks = []
     check = sources.check_study
     monkeypatch.setattr(
@@ -88,7 +88,7 @@ def test_tables_made_of_text_are_read_and_checked_once(folder, tmp_path, monkeyp
     heard = []
     sys.addaudithook(lambda event, args: heard.append(args[0]) if event == "analysis.read" else None)
 
-    for study, fallback in (("trialers", False), ("mooc", True)):
+    for study, fallback in (("customers", False), ("trialers", True)):
         first = open_study(study, tmp_path / "own")
         announced = set(heard)
         heard.clear()
@@ -96,13 +96,14 @@ def test_tables_made_of_text_are_read_and_checked_once(folder, tmp_path, monkeyp
         assert set(heard) == announced
         heard.clear()
         assert again.fallback == first.fallback == fallback
+        assert bool(first.warnings) == fallback
         assert replace(again, tables={}) == replace(first, tables={})
         assert list(again.tables) == list(first.tables)
         for name, table in first.tables.items():
             assert again.tables[name].schema() == table.schema()
             assert_frame_equal(again.tables[name].to_pandas(), table.to_pandas())
     assert len(checks) == 2
-    open_study("mooc", "data")
+    open_study("trialers", "data")
     assert len(checks) == 3  # another place
 
 
