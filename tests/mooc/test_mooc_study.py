@@ -129,20 +129,15 @@ def test_parts_agree_with_each_other(planted, study):
 
 @pytest.fixture(scope="module")
 def small():
-    return random_frames(11, users=300)
+    return random_frames(12, users=5_000)
 
 
 @pytest.fixture(scope="module")
-def printed(small):
-    return mooc.results(as_tables(small))
-
-
-def test_only_reduced_results_are_fetched(monkeypatch):
-    """With 5,000 users no query returns as many rows, let alone one an event."""
-    frames = random_frames(12, users=5_000)
+def watched(small):
+    """The results of 5,000 users, and how many rows each query gave."""
     fetched = []
 
-    def watched(method):
+    def counted(method):
         def call(*arguments, **options):
             result = method(*arguments, **options)
             fetched.append(len(result) if hasattr(result, "__len__") else 1)
@@ -150,13 +145,23 @@ def test_only_reduced_results_are_fetched(monkeypatch):
 
         return call
 
-    for name in ("execute", "to_pyarrow"):
-        monkeypatch.setattr(Backend, name, watched(getattr(Backend, name)))
-    monkeypatch.delattr(Backend, "to_pyarrow_batches")
-    mooc.analyse(as_tables(frames))
-    customers = frames["orders"].user_id.nunique()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("execute", "to_pyarrow"):
+            patch.setattr(Backend, name, counted(getattr(Backend, name)))
+        patch.delattr(Backend, "to_pyarrow_batches")
+        return mooc.results(as_tables(small)), fetched
+
+
+@pytest.fixture(scope="module")
+def printed(watched):
+    return watched[0]
+
+
+def test_only_reduced_results_are_fetched(small, watched):
+    """With 5,000 users no query returns as many rows, let alone one an event."""
+    customers, (_, fetched) = small["orders"].user_id.nunique(), watched
     assert len(fetched) > 30
-    assert max(fetched) < customers < 5_000 < len(frames["events"]) / 5
+    assert max(fetched) < customers < 5_000 < len(small["events"]) / 5
     # Only the histories of customers come near them.
     assert sorted(fetched)[-6] < 1_000
 
@@ -175,7 +180,7 @@ def test_order_of_rows_and_ids_do_not_matter(small, printed):
 
 
 def test_results_are_named_by_their_groups(small, printed):
-    assert printed["scope.users"] == 300
+    assert printed["scope.users"] == 5_000
     stage = "funnel.by_country_and_source.us.ads.enrolled_in_course"
     assert printed[stage] <= printed["funnel.by_country.us.enrolled_in_course"]
     assert printed["products.by_course.c9.units"] == 0
