@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from types import SimpleNamespace
@@ -24,6 +25,11 @@ def study(frame):
     return SimpleNamespace(drivers=drivers.from_profiles(frame))
 
 
+@functools.cache
+def odd(name):
+    return study(ODD[name])
+
+
 @pytest.fixture(scope="module")
 def usual():
     return study(made.profiles(made.users(n=20_000)))
@@ -31,7 +37,7 @@ def usual():
 
 @pytest.mark.parametrize("name", ODD)
 def test_everything_can_be_said_of_other_peoples_data(name):
-    s = study(ODD[name])
+    s = odd(name)
     for what, function in SHOWN.items():
         shown = function(s)
         assert isinstance(shown, Prose | p9.ggplot), what
@@ -51,14 +57,14 @@ def test_what_is_missing_is_told_why():
         "a country without payers": "cannot be fitted",
     }
     for name, words in told.items():
-        s = study(ODD[name])
+        s = odd(name)
         for function in (say.odds_table, say.odds_figure, say.factors, say.gap, say.prediction,
                          say.conclusion, say.calibration_figure):
             assert words in function(s), (name, function.__name__)
-    assert "Devices cannot be compared" in say.gap(study(ODD["one device"]))
-    assert "cannot be told apart" in say.pooling(study(ODD["device is country"]))
-    assert "free of charge" in say.money_ratio(study(ODD["free purchases"]))
-    assert "nobody, or everybody" in say.gap(study(ODD["a country without payers"]))
+    assert "Devices cannot be compared" in say.gap(odd("one device"))
+    assert "cannot be told apart" in say.pooling(odd("device is country"))
+    assert "free of charge" in say.money_ratio(odd("free purchases"))
+    assert "nobody, or everybody" in say.gap(odd("a country without payers"))
 
 
 def test_numbers_are_those_of_the_result(usual):
@@ -80,7 +86,7 @@ def test_numbers_are_those_of_the_result(usual):
 
 
 def test_other_data_give_other_sentences(usual):
-    unrelated = study(ODD["unrelated"])
+    unrelated = odd("unrelated")
     assert "Paying goes with country" in say.associated(usual)
     assert "is not shown" in say.associated(unrelated)
     assert "Paying goes with" not in say.associated(unrelated)
@@ -104,7 +110,7 @@ def test_other_data_give_other_sentences(usual):
     small = study(made.profiles(made.users(n=60, base=-2.5)))
     assert "Here it fails for" in say.rule(small)
     assert "it holds in every table" in say.rule(usual)
-    assert say.first_look(study(ODD["equal prices"])) != say.first_look(usual)
+    assert say.first_look(odd("equal prices")) != say.first_look(usual)
 
 
 def test_the_company_of_devices_is_only_claimed_where_countries_bear_it_out():
