@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 
 import ibis
@@ -15,10 +16,14 @@ from analysis.mooc.transactions import transactions
 END, SPLIT = dt.date(2024, 5, 20), dt.date(2024, 3, 31)
 
 
-def histories(orders, end, split):
+frames_of = functools.cache(random_frames)
+
+
+@functools.cache
+def histories(seed, end, split):
     """Per customer: frequency, recency, age, values of the days, holdout transactions and value."""
     out = {}
-    for user, rows in orders.groupby("user_id"):
+    for user, rows in frames_of(seed)["orders"].groupby("user_id"):
         days = {}
         for row in rows.itertuples():
             day = row.order_timestamp.date()
@@ -58,9 +63,9 @@ def expected(customers, with_first, group=lambda user: ()):
 @pytest.mark.parametrize("with_first", [False, True])
 @pytest.mark.parametrize("by", [(), ("referral_channel",)])
 def test_counts_are_those_of_the_loops(seed, split, with_first, by):
-    frames = random_frames(seed)
+    frames = frames_of(seed)
     users = frames["users"].set_index("user_id")
-    customers = histories(frames["orders"], END, split or END)
+    customers = histories(seed, END, split or END)
     cells, values, free = expected(
         customers, with_first,
         lambda user: tuple(or_missing(users.loc[user, column]) for column in by),
