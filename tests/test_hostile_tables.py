@@ -31,7 +31,7 @@ FEW = "at most 5% may"
 class Fault:
     """What is changed in a table, and the one line that `check` must print about it.
 
-    `touches` tells how much of the table is changed: a "cell", the "rows" or, by itself, the "file".
+    `touches` tells what of the table is changed: a "cell", its "rows" or the whole "file".
     """
 
     study: str
