@@ -39,8 +39,13 @@ ORIGINAL_HEADERS = {
 
 
 def tables(frame: pd.DataFrame) -> Tables:
-    """A table of subscribers held in memory, typed as the study gets it from any source."""
-    return Tables("netflix", "a test", False, False, {"subscribers": ibis.memtable(frame)})
+    """A table of subscribers of a test, typed as the study gets it from any source.
+
+    It has the same name in a database of its own, so that a query is turned into SQL once, whatever
+    the table holds (see `compiled_once`).
+    """
+    held = ibis.duckdb.connect().create_table("subscribers", ibis.memtable(frame))
+    return Tables("netflix", "a test", False, False, {"subscribers": held})
 
 
 def subscribers(seed: int, n: int = 60, **columns) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """The synthetic MOOC platform: its tables agree with each other, and hold what was planted."""
 
+import functools
 import hashlib
 
 import numpy as np
@@ -19,10 +20,16 @@ END = pd.Timestamp("2025-01-01")
 SURE = 1e-5  # a true hypothesis is refused this often: there are many tests and three seeds
 
 
+@functools.cache
+def generated(seed):
+    """The tables of a seed and their truth."""
+    return mooc.generate(seed=seed)
+
+
 @pytest.fixture(scope="module", params=[mooc.SEED, 1, 77])
 def made(request):
     """The shipped tables and those of other seeds, each with its truth."""
-    return mooc.generate(seed=request.param)
+    return generated(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -608,7 +615,7 @@ def test_shipped_tables_are_small_and_break_no_contract(tmp_path):
                       ("events.csv", "event_timestamp"), ("events.csv", "event_type"),
                       ("events.csv", "course_id")}
     again = pd.read_csv(folder / "users.csv", keep_default_na=False, na_values=[""])
-    users = mooc.generate()[0]["users"].assign(
+    users = generated(mooc.SEED)[0]["users"].assign(
         enrollment_date=lambda t: t["enrollment_date"].dt.strftime("%Y-%m-%d")
     )
     pd.testing.assert_frame_equal(again, users, check_dtype=False)
