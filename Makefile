@@ -55,7 +55,7 @@ data: $(READY)  ## Write the shipped tables anew (the same bytes)
 # The front page's notebook has no output for nbval to compare, and runs every study.
 test: $(READY) $(SPARK)  ## Run every check: unit tests, the notebooks (nbval), the whole book
 	@env -u BOOK_DATA -u PYTHONDONTWRITEBYTECODE OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest \
-	  -n $$($(RUN) -c "import os; print(os.cpu_count())") --dist loadfile --no-loadscope-reorder \
+	  -n logical --dist loadfile --no-loadscope-reorder \
 	  tests notebooks --nbval --nbval-sanitize-with notebooks/nbval.cfg \
 	  --ignore notebooks/index.ipynb
 

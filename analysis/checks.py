@@ -387,8 +387,8 @@ def find_cross_problems(
         tables: all its tables by name, typed, each with `_row`.
         files: how problems name each table.
         store: keeps the rows of an expression in the backend, where rows are numbered. Rows at
-            fault, if there are any, are then left out by number. None: rows have no number; what
-            is left out is worked out again at every use.
+            fault are then found once, and left out by number. None: rows have no number; what is
+            left out is worked out again at every use.
 
     Returns:
         One problem a broken rule, and the tables without the rows that the book leaves out.
@@ -396,10 +396,9 @@ def find_cross_problems(
     tables, problems = dict(tables), []
     rows = {name: table.count().to_pyarrow().as_py() for name, table in tables.items()}
     for rule in contract.cross_rules:
-        at_fault, count = _at_fault(rule, tables)
+        at_fault, count = _at_fault(rule, tables, store)
         if not count:
             continue
-        at_fault = store(at_fault) if store else at_fault
         problem = Problem(files[rule.table], rule.text, rule.column, count=count)
         problems.append(_with_first(_judged(rule, problem, rows[rule.table]), at_fault))
         if rule.kept and store is None:
@@ -409,16 +408,18 @@ def find_cross_problems(
             # A row may stand for several, as of rows that repeat each other three times.
             if at_fault.count().to_pyarrow().as_py() == count:
                 break
-            at_fault, count = _at_fault(rule, tables)
-            at_fault = store(at_fault)
+            at_fault, count = _at_fault(rule, tables, store)
     return problems, tables
 
 
-def _at_fault(rule: CrossRule, tables: Mapping[str, ir.Table]) -> tuple[ir.Table, int]:
+def _at_fault(
+    rule: CrossRule, tables: Mapping[str, ir.Table], store: Callable[[ir.Table], ir.Table] | None
+) -> tuple[ir.Table, int]:
     """The rows that break a rule, and how many they stand for."""
     rows = rule.at_fault(tables)
     stands_for = rows["_rows"] if "_rows" in rows.columns else ibis.literal(1)
     rows = rows.select("_row", rule.column, _rows=stands_for)
+    rows = store(rows) if store else rows
     return rows, rows["_rows"].sum().to_pyarrow().as_py() or 0
 
 

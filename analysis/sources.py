@@ -221,8 +221,8 @@ def _found_again(study: str, where: str | Path, path: Path) -> Tables:
         candidates = _candidates(study, SHIPPED / study)
     connection = _embedded(_size(candidates))
     tables = {
-        name: connection.create_table(
-            name, connection.read_parquet(path / f"{name}.parquet")).cast(schema)
+        name: _stored(
+            connection, name, connection.read_parquet(path / f"{name}.parquet")).cast(schema)
         for name, schema in schemas.items()
     }
     return replace(about, tables=tables)

@@ -2,7 +2,9 @@
 
 Ibis does it anew for every query, which takes a third of the time of reading a small table. The
 tests read one small table after another, and often all that differs between two queries is the
-connection, which the SQL does not name.
+connection, which the SQL does not name. Tables that `cache` makes are numbered by connection,
+instead of named at random; frames are best put into a database (`held`), since of tables in memory
+each has a name of its own, too.
 """
 
 import ibis.expr.operations as ops
@@ -41,6 +43,13 @@ def start() -> None:
                 compiled[_of_any_connection(op), limit] = text
         return sge.Var(this=text)  # stands in a longer statement as it is
 
+    create = Backend._create_cached_table
+
+    def numbered(backend, name, expr):
+        backend.cached = getattr(backend, "cached", 0) + 1
+        return create(backend, f"cached_{backend.cached}", expr)
+
+    Backend._create_cached_table = numbered
     Backend.__hash__ = lambda backend: hash(_AnyConnection)
     DuckDBCompiler.to_sqlglot = once
 

@@ -235,11 +235,6 @@ def churn_by_categories(table: ir.Table, columns: Sequence[str]) -> dict[str, pd
     return {name: _with_rates(part) for name, part in _by_column(counts, columns).items()}
 
 
-def churn_by_category(table: ir.Table, column: str) -> pd.DataFrame:
-    """The same of one column."""
-    return churn_by_categories(table, [column])[column]
-
-
 def labels(table: ir.Table, column: str) -> ir.StringValue:
     """A column of categories as text: offers used are Yes or No."""
     value = table[column]

@@ -99,7 +99,7 @@ def test_ranks_of_counts_equal_scipy(groups):
         return
     found, expected = study.kruskal_wallis(counts), stats.kruskal(*groups)
     assert found.statistic == pytest.approx(expected.statistic, rel=1e-9, abs=1e-9)
-    # Near no difference at all, p differs by the square root of what rounding leaves of the statistic.
+    # Near no difference at all, p differs by the root of what rounding leaves of the statistic.
     assert found.p_value == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-6)
     assert (found.n, found.df) == (sum(map(len, groups)), len(groups) - 1)
     # Only the order of the values counts, and groups without a value are none.

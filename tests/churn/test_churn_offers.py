@@ -31,7 +31,7 @@ REFERENCE = json.loads((ORACLE / "offers.json").read_text())
 
 def studied(table):
     """The study of a table, with no more reductions than it rests on."""
-    used = reductions.churn_by_category(table, OFFER)
+    used = reductions.churn_by_categories(table, [OFFER])[OFFER]
     base = SimpleNamespace(
         subscribers=int(used["subscribers"].sum()), churned=int(used["churned"].sum()),
         readings={OFFER: reductions.readings(used)})

@@ -16,12 +16,6 @@ from analysis.churn.recommendations import Verdict, many_profiles, recommendatio
 from analysis.churn.reductions import reduce
 
 
-@pytest.fixture(autouse=True)
-def few_draws(monkeypatch):
-    """No verdict rests on a shape of churn along the months that is tested by permutations."""
-    monkeypatch.setattr(lengths, "RESAMPLES", 499)
-
-
 def engagement(frame):
     """Engagement by device, which is the same whoever churns."""
     table = tables(frame).table("subscribers")

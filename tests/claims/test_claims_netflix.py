@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pytest
+from held import subscribers
 
 from analysis.churn.reductions import reduce
 from analysis.claims import NETFLIX, netflix
@@ -25,13 +24,8 @@ def frame():
     return found.assign(**flags)
 
 
-def held(frame: pd.DataFrame) -> ir.Table:
-    """Of one name in a database of its own: its queries are SQL already (see `compiled_once`)."""
-    return ibis.duckdb.connect().create_table("subscribers", ibis.memtable(frame))
-
-
 def verdicts(frame: pd.DataFrame) -> dict[str, Verdict]:
-    measured = reduce(held(frame))
+    measured = reduce(subscribers(frame))
     return {f.claim.key: f.verdict for f in judge(NETFLIX.claims, measured)}
 
 
@@ -207,7 +201,7 @@ def test_the_order_of_rows_does_not_matter(frame, published):
 
 
 def test_an_audit_says_which_tables_it_saw(frame):
-    tables = Tables("netflix", "a test", False, False, {"subscribers": held(frame)})
+    tables = Tables("netflix", "a test", False, False, {"subscribers": subscribers(frame)})
     found = audit(NETFLIX, tables)
     assert (found.origin, found.shipped, found.fallback) == ("a test", False, False)
     table = found.to_frame()

@@ -6,10 +6,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import ibis
 import numpy as np
 import pandas as pd
 import pytest
+from held import held
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiment"))
 from test_experiment_reductions import messy
@@ -28,11 +28,7 @@ def verdicts(study: Reductions) -> dict[str, Verdict]:
 
 
 def studied(frames) -> Reductions:
-    # Of one name in a database of their own: their queries are SQL already (see `compiled_once`).
-    database = ibis.duckdb.connect()
-    held = {name: database.create_table(name, ibis.memtable(frame))
-            for name, frame in frames.items()}
-    return reduced(Tables("trialers", "a test", False, False, held))
+    return reduced(Tables("trialers", "a test", False, False, held(frames)))
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import statistics
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 
-import ibis
 import numpy as np
 import pandas as pd
 import pytest
+from held import held
 
 from analysis import customers
 from analysis.customers import cohorts, events, kpis, paywall, series
@@ -83,7 +83,7 @@ def world(seed: int) -> dict[str, pd.DataFrame]:
 
 
 def tables(frames: dict[str, pd.DataFrame]) -> Tables:
-    """Tables held in memory, typed as the study gets them from any source."""
+    """Tables typed as the study gets them from any source."""
     schemas = {
         "users": {"uid": "string", "reg_date": "date", "device": "string", "gender": "string",
                   "country": "string", "age": "int64"},
@@ -92,10 +92,7 @@ def tables(frames: dict[str, pd.DataFrame]) -> Tables:
                           "sku": "string", "price": "int64"},
         "paywall_test": {"uid": "string", "group": "string", "assigned_at": "timestamp"},
     }
-    connection = ibis.duckdb.connect()
-    typed = {name: connection.create_table(name, ibis.memtable(frame, schema=schemas[name]))
-             for name, frame in frames.items()}
-    return Tables("customers", "a test", False, False, typed)
+    return Tables("customers", "a test", False, False, held(frames, schemas))
 
 
 class Log:

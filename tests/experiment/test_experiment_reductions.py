@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 
-import ibis
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from held import held
 
 from analysis import experiment
 from analysis.experiment.reductions import (
@@ -35,9 +35,8 @@ def numbers(study: experiment.Study) -> dict:
 
 
 def tables(frames: Frames) -> Tables:
-    """Tables held in memory, as the study gets them from any source."""
-    held = {name: ibis.memtable(frame) for name, frame in frames.items()}
-    return Tables("trialers", "a test", False, False, held)
+    """Tables as the study gets them from any source."""
+    return Tables("trialers", "a test", False, False, held(frames))
 
 
 def messy(seed: int, n: int = 60) -> Frames:

@@ -21,8 +21,8 @@ from analysis.report.churn import offers as report
 from analysis.report.text import Prose
 
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("churn", ".")]
-from every_sentence import HOSTILE, check  # noqa: E402
 import held  # noqa: E402
+from every_sentence import HOSTILE, check  # noqa: E402
 from test_churn_reductions import subscribers  # noqa: E402
 
 FUNCTIONS = {
@@ -32,7 +32,7 @@ FUNCTIONS = {
 
 
 def studied(table):
-    used = {name: reductions.churn_by_category(table, name) for name in FACTORS}
+    used = reductions.churn_by_categories(table, list(FACTORS))
     total = used[OFFER][["subscribers", "churned"]].sum()
     base = SimpleNamespace(
         subscribers=int(total["subscribers"]), churned=int(total["churned"]),

@@ -17,8 +17,8 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "churn"), str(TESTS / "forensics")]
 
-from forensics_worlds import WORLDS  # noqa: E402
 import held  # noqa: E402
+from forensics_worlds import WORLDS  # noqa: E402
 from test_churn_reductions import subscribers  # noqa: E402
 
 from analysis.churn import real as study  # noqa: E402

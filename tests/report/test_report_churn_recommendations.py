@@ -4,26 +4,13 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "churn"))
-import held
-from test_churn_reductions import subscribers
+from test_churn_reductions import subscribers, tables
 
-from analysis.churn import (
-    devices,
-    lengths,
-    mix,
-    model,
-    offers,
-    plans,
-    recommendations,
-    reductions,
-    retention,
-    traits,
-)
+from analysis import churn
 from analysis.churn.recommendations import Verdict
 from analysis.report import text
 from analysis.report.churn import recommendations as report
@@ -98,22 +85,9 @@ CASES = {
 }
 
 
-def studied(frame) -> SimpleNamespace:
-    """The parts of the study on which the recommendations rest."""
-    table = held.subscribers(frame)
-    base = reductions.reduce(table)
-    parts = {
-        "traits": traits.traits(base, table), "lengths": lengths.lengths(base),
-        "offers": offers.offers(base, table), "devices": devices.devices(base, table),
-        "model": model.model(table, base), "plans": plans.plans(base)}
-    return SimpleNamespace(
-        **vars(base), **parts, mix=mix.mix(base), retention=retention.retention(parts["model"]),
-        recommendations=recommendations.recommendations(base, **parts))
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_every_sentence_on_odd_tables(case):
-    s = studied(CASES[case])
+    s = churn.analyse(tables(CASES[case]))
     for function in (report.judged, report.verdicts, report.unaddressed, report.own, report.answer):
         said = function(s)
         assert isinstance(said, text.Prose) and said

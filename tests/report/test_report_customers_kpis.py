@@ -6,11 +6,11 @@ import inspect
 import re
 from types import SimpleNamespace
 
-import ibis
 import numpy as np
 import pandas as pd
 import plotnine as p9
 import pytest
+from held import held
 
 from analysis import customers
 from analysis.customers import events, indicators
@@ -74,10 +74,7 @@ def made(days=200, n=150, seed=1, *, buy=0.1, price=(99, 499, 4999), devices=("a
         "paywall_test": pd.DataFrame(
             {"uid": [], "group": [], "assigned_at": pd.to_datetime([]).as_unit("us")}),
     }
-    connection = ibis.duckdb.connect()
-    typed = {name: connection.create_table(name, ibis.memtable(frame, schema=SCHEMAS[name]))
-             for name, frame in frames.items()}
-    return Tables("customers", "a test", False, False, typed)
+    return Tables("customers", "a test", False, False, held(frames, SCHEMAS))
 
 
 CASES = {

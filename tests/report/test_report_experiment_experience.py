@@ -14,14 +14,12 @@ import pandas as pd
 import plotnine as p9
 import pytest
 
-from analysis.experiment import experience as study
-from analysis.experiment.reductions import cases, durations, starts_of, tasks_of
 from analysis.report.experiment import experience as report
 from analysis.report.text import Prose
 from analysis.simulate import trialers
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiment"))
-from held import trialers as held
+from test_experiment_experience import analysed
 from test_experiment_reductions import as_seen, messy
 
 FUNCTIONS = {
@@ -63,18 +61,6 @@ CASES = {
     "no trouble": lambda: only(simulated(600), lambda a: a.task > 0, lambda a: a.task > 9),
 }
 _HELD = {}
-
-
-def analysed(frames) -> study.Experience:
-    """What comes of tables, with as many of the reductions as are needed."""
-    _, customers = held(frames)
-    tried, starts = cases(customers), starts_of(customers)
-    last = max(frames[name].timestamp.max() for name in ("product_activity", "help_activity"))
-    base = SimpleNamespace(
-        starts=starts, tasks=tasks_of(tried),
-        window=SimpleNamespace(day=starts.groupby("date").customers.sum().idxmax()),
-        from_start=durations(tried, "start", ("task", "cohort", "help"), last.isoformat()))
-    return study.experience(base, customers)
 
 
 def case(name) -> SimpleNamespace:

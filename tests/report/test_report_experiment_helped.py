@@ -15,7 +15,7 @@ import plotnine as p9
 import pytest
 
 from analysis.experiment import helped as study
-from analysis.experiment.reductions import Reductions, reduce
+from analysis.experiment.reductions import Reductions, reduced
 from analysis.report.experiment import helped as report
 from analysis.report.text import Prose
 from analysis.simulate import trialers
@@ -23,9 +23,8 @@ from analysis.stats.instrument import EVERYTHING, OUTSIDE, Region
 
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("experiment", ".")]
 from every_sentence import check  # noqa: E402
-from held import trialers as held  # noqa: E402
 from test_experiment_helped import ODD, few, kept  # noqa: E402
-from test_experiment_reductions import as_seen, messy  # noqa: E402
+from test_experiment_reductions import as_seen, messy, tables  # noqa: E402
 
 FUNCTIONS = {
     name: f for name, f in vars(report).items()
@@ -34,12 +33,8 @@ FUNCTIONS = {
 RESULTS = ("help", "cells", "from_help", "from_first_help")
 
 
-def reduced(frames):
-    return reduce(*held(as_seen(frames)))
-
-
 def simulated(world, seed=1, scale=0.25):
-    return reduced(next(trialers.parts(seed, scale, world)))
+    return reduced(tables(as_seen(next(trialers.parts(seed, scale, world)))))
 
 
 def turned(base):
@@ -95,8 +90,8 @@ CASES = {
     "turned": turned,
     "failing": failing,
     "short": short,
-    "messy": lambda base: reduced(messy(1)),
-    "two each": lambda base: reduced(two_each()),
+    "messy": lambda base: reduced(tables(as_seen(messy(1)))),
+    "two each": lambda base: reduced(tables(as_seen(two_each()))),
     "40 customers": lambda base: simulated(trialers.WORKS, 2, 40 / 12_000),
     "nothing": lambda base: simulated(trialers.NOTHING),
     "engages": lambda base: simulated(trialers.ENGAGES),

@@ -17,8 +17,7 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "experiment"), str(TESTS / "forensics")]
 
-from held import trialers as held  # noqa: E402
-from test_experiment_reductions import as_seen, messy  # noqa: E402
+from test_experiment_reductions import as_seen, messy, tables  # noqa: E402
 from trialer_worlds import WORLDS  # noqa: E402
 
 from analysis.experiment import real as study  # noqa: E402
@@ -40,10 +39,11 @@ ORIGIN = "/data/<b>=| `x` $a_$"
 
 
 def told(frames: dict[str, pd.DataFrame]) -> SimpleNamespace:
-    tables, customers = held(frames)
-    base = reductions.reduce(tables, customers)
-    return SimpleNamespace(**vars(base), origin=ORIGIN, shipped=False, fallback=False,
-                           real=study.real(base, customers, tables))
+    held = tables(frames)
+    with reductions.per_customer(held).cache() as customers:
+        base = reductions.reduce(held, customers)
+        found = study.real(base, customers, held)
+    return SimpleNamespace(**vars(base), origin=ORIGIN, shipped=False, fallback=False, real=found)
 
 
 def small(**changed) -> dict[str, pd.DataFrame]:

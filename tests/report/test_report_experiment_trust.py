@@ -14,11 +14,10 @@ import plotnine as p9
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiment"))
-from held import trialers as held
-from test_experiment_reductions import Frames, as_seen, messy
+from test_experiment_reductions import Frames, as_seen, messy, tables
 
 from analysis.experiment import trust as study
-from analysis.experiment.reductions import reduce
+from analysis.experiment.reductions import per_customer, reduce
 from analysis.experiment.trust import Verdict
 from analysis.report.experiment import labels
 from analysis.report.experiment import trust as report
@@ -34,9 +33,10 @@ FUNCTIONS = {
 
 
 def made(frames: Frames) -> SimpleNamespace:
-    tables, customers = held(frames)
-    base = reduce(tables, customers)
-    return SimpleNamespace(**vars(base), trust=study.trust(base, customers, tables))
+    held = tables(frames)
+    with per_customer(held).cache() as customers:
+        base = reduce(held, customers)
+        return SimpleNamespace(**vars(base), trust=study.trust(base, customers, held))
 
 
 def few(*, finish: bool = False, converted: int = 1) -> Frames:

@@ -1,8 +1,6 @@
 """Tables of a test in a database of their own, under the same names in every one.
 
-The same query on them is turned into SQL once, whatever they hold (see `compiled_once`). Of tables
-in memory, and of those that `cache` makes, each has a name of its own, so that every query of every
-world is turned into SQL anew; for large queries on small tables that takes most of the time.
+The same query on them is turned into SQL once, whatever they hold (see `compiled_once`).
 """
 
 from __future__ import annotations
@@ -12,9 +10,6 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
-
-from analysis.experiment.reductions import per_customer
-from analysis.sources import Tables
 
 
 def held(
@@ -32,13 +27,6 @@ def held(
             name, ibis.memtable(frame, schema=schemas[name] if schemas else None))
         for name, frame in frames.items()
     }
-
-
-def trialers(frames: Mapping[str, pd.DataFrame]) -> tuple[Tables, ir.Table]:
-    """The tables of the test of the widget, and one of its customers."""
-    tables = Tables("trialers", "a test", False, False, held(frames))
-    connection = tables.table("conversion").get_backend()
-    return tables, connection.create_table("customers", per_customer(tables))
 
 
 def subscribers(frame: pd.DataFrame) -> ir.Table:
