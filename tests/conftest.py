@@ -10,6 +10,7 @@ from pathlib import Path
 
 import compiled_once
 import ibis
+import pandas as pd
 import pytest
 
 from analysis import churn, customers, engagement, experiment, kept, mooc
@@ -23,6 +24,8 @@ compiled_once.start()
 # For small tables DuckDB's threads cost more than they bring: see `sources.SMALL`.
 ibis.duckdb.connect = functools.partial(ibis.duckdb.connect, threads=1)
 ibis.set_backend(ibis.duckdb.connect())
+# For frames of some rows, Arrow's strings cost more than they bring.
+pd.set_option("mode.string_storage", "python")
 SHARED = "TESTS_SHARED"  # names the folder of what all workers and notebooks share
 
 

@@ -221,7 +221,10 @@ def _mapped(plot, layer, data: pd.DataFrame) -> Iterator[tuple[str, str]]:
         if column in data:
             yield column, column
     mapping = {**(plot.mapping if layer.inherit_aes else {}), **(layer.mapping or {})}
-    for aesthetic, column in mapping.items():
+    # An annotation's columns are called as what they are for, and come in the order of a set, which
+    # is another in every run.
+    ordered = sorted(mapping.items(), key=lambda pair: pair[0] if pair[0] == pair[1] else "")
+    for aesthetic, column in ordered:
         if isinstance(column, str) and column in data and aesthetic not in layer.geom.aes_params:
             axis = {"xintercept": "x", "yintercept": "y"}.get(aesthetic, aesthetic)
             # Where a segment begins is no value of its own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from dataclasses import replace
@@ -67,22 +68,15 @@ CASES = {
 DRAWN = ("in days", "two", "late")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_draws():
-    """Fewer tables drawn than for the chapter: the sentences are the same."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "RESAMPLES", 999)
-        yield
-
-
 @pytest.fixture(scope="module")
 def cases():
-    found = {}
+    """Each study once, with fewer tables drawn than for the chapter: the sentences are the same."""
 
+    @functools.cache
     def get(name):
-        if name not in found:
-            found[name] = CASES[name]()
-        return found[name]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(study, "RESAMPLES", 999)
+            return CASES[name]()
 
     return get
 

@@ -227,6 +227,13 @@ def test_layers_of_other_data_are_told_apart_and_share_the_axes():
     ]
 
 
+def test_an_annotation_gives_its_columns_in_the_same_order_in_every_run():
+    """The names of its columns are members of a set, whose order follows Python's hash seed."""
+    plot = figures.Plot(FRAME, p9.aes("day", "rate")) + p9.annotate(
+        "rect", ymin=3, xmin=1, ymax=4, xmax=2)
+    assert drawn(plot) == [["xmax", "xmin", "ymax", "ymin"], ["2", "1", "4", "3"]]
+
+
 def test_where_a_segment_begins_is_not_the_value_of_its_axis():
     plot = (
         figures.Plot(FRAME, p9.aes("rate", "kind"))
