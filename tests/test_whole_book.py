@@ -291,9 +291,11 @@ def test_a_browser_finds_nothing_wrong(site):
 @pytest.mark.skipif(not browser.CHROMIUM, reason="no chromium on the PATH to look at pages with")
 def test_a_browser_finds_what_is_wrong(tmp_path):
     (tmp_path / "page.html").write_text(
-        '''<html lang="en"><title>Page</title><style>p { color: #333 }
-        @media (prefers-color-scheme: dark) { p { color: #eee } }</style><main><h1>Page</h1>
-        <p>Pale</p><img src="none.png"><img src="http://elsewhere.invalid/a.png" alt="a">
+        '''<html lang="en"><title>Page</title><style>p, .pale { color: #333 }
+        @media (prefers-color-scheme: dark) { p, .pale { color: #eee } }</style><main><h1>Page</h1>
+        <p>Pale</p><table><tr><td>1<td><a href="#a"></a><tr><td>2<td><a href="#a"></a>
+        <tr><td class="pale">Pale, too</table>
+        <img src="none.png"><img src="http://elsewhere.invalid/a.png" alt="a">
         <div style="width: 600px">Wide</div></main><script>console.error("said")</script>''',
         encoding="utf-8",
     )
@@ -302,6 +304,9 @@ def test_a_browser_finds_what_is_wrong(tmp_path):
     for wrong in (
         "(light): critical: image-alt: img[src$=\"none.png\"]",
         "(dark): serious: color-contrast: p",
+        "(dark): serious: color-contrast: .pale",
+        "(light): serious: link-name: tr:nth-child(1) > td:nth-child(2) > a",
+        "(light): serious: link-name: tr:nth-child(2) > td:nth-child(2) > a",
         "(light): 404: http://127.0.0.1",
         "(light): asks http://elsewhere.invalid/a.png",
         "(light): said",
