@@ -28,10 +28,11 @@ $(READY): requirements-uv.lock requirements.lock pyproject.toml
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
+# Spark comes as source, of which uv makes a wheel: not compressed, since it is read once.
 $(SPARK): requirements-spark.lock $(READY)
 	@if command -v java >/dev/null; then \
 	  echo "Adding Spark to $(VENV) (half a gigabyte, once)" && \
-	  { $(UV) --no-build-isolation --require-hashes -r $< || \
+	  { $(UV) --no-build-isolation -C=--build-option=--compression=stored --require-hashes -r $< || \
 	    $(PIP) --no-build-isolation --require-hashes -r $<; }; \
 	else echo "No java on the PATH: the tests on Spark will be skipped"; fi
 	@touch $@
