@@ -1,60 +1,85 @@
-"""The same query is turned into SQL once a process.
+"""Queries of the same shape are turned into SQL once a process.
 
 Ibis does it anew for every query, which takes a third of the time of reading a small table. The
-tests read one small table after another, and often all that differs between two queries is the
-connection, which the SQL does not name. Tables that `cache` makes are numbered by connection,
-instead of named at random; frames are best put into a database (`held`), since of tables in memory
-each has a name of its own, too.
+tests read one small table after another, and all that differs between most of their queries are the
+connection, which SQL does not name, and the names of tables: those of frames and of cached tables
+are made up.
 """
+
+import itertools
+import re
 
 import ibis.expr.operations as ops
 import sqlglot.expressions as sge
-from ibis.backends.duckdb import Backend
 from ibis.backends.sql.compilers import DuckDBCompiler
+from ibis.common.graph import Node
 
-MOST = 4_000  # queries
+MOST = 4_000  # queries kept
 to_sqlglot = DuckDBCompiler.to_sqlglot
 
 
-class _AnyConnection:
-    """Equals every connection to a DuckDB."""
+class Shapes:
+    """Numbers the shapes of queries: equal numbers, equal SQL but for the names of tables."""
 
-    def __eq__(self, other):
-        return isinstance(other, Backend | _AnyConnection)
+    def __init__(self):
+        self.numbers = {}
 
-    def __hash__(self):
-        return hash(_AnyConnection)
+    def of(self, op: ops.Node) -> tuple[object, list[ops.PhysicalTable]]:
+        """The shape of a query, and the tables of which it takes the names, in their order."""
+        seen, tables, views = {}, [], itertools.count()
+
+        def shape(value):
+            if isinstance(value, Node):
+                if value not in seen:
+                    parts = (type(value), *described(value))
+                    # An object of its own, so that it can't be mistaken for a number in a query.
+                    seen[value] = self.numbers.setdefault(parts, object())
+                return seen[value]
+            if isinstance(value, (tuple, list)):
+                return tuple([shape(item) for item in value])
+            if isinstance(value, dict):
+                return tuple([(name, shape(item)) for name, item in value.items()])
+            return value
+
+        def described(node):
+            if isinstance(node, ops.PhysicalTable):
+                tables.append(node)
+                yield len(tables)
+                yield node.schema
+                yield getattr(node, "namespace", None)
+            elif isinstance(node, ops.SQLQueryResult):
+                yield node.query
+                yield node.schema
+            elif isinstance(node, ops.SelfReference):  # its number is another in every query
+                yield shape(node.parent)
+                yield next(views)
+            else:
+                yield from map(shape, node.args)
+
+        return shape(op), tables
 
 
 def start() -> None:
-    """From now on DuckDB's queries are turned into SQL once."""
-    compiled = {}
+    """From now on DuckDB's queries of the same shape are turned into SQL once."""
+    shapes, compiled = Shapes(), {}
 
     def once(compiler, expr, *, limit=None, params=None):
         if params or isinstance(limit, str):
             return to_sqlglot(compiler, expr, limit=limit, params=params)
         op = expr.as_table().op()
-        text = compiled.get((op, limit))
-        if text is None:
-            text = to_sqlglot(compiler, expr, limit=limit).sql("duckdb", copy=False)
-            if not op.find(ops.InMemoryTable):  # it has a name of its own
-                if len(compiled) == MOST:
-                    compiled.clear()
-                compiled[_of_any_connection(op), limit] = text
+        shape, tables = shapes.of(op)
+        if (shape, limit) not in compiled:
+            if len(compiled) == MOST:
+                compiled.clear()
+                shapes.numbers.clear()
+            stand_ins = {table: table.copy(name=f"table {i}") for i, table in enumerate(tables)}
+            general = op.replace(stand_ins).to_expr()
+            compiled[shape, limit] = to_sqlglot(compiler, general, limit=limit).sql("duckdb")
+        text = re.sub(
+            r'"table (\d+)"',
+            lambda found: sge.to_identifier(tables[int(found[1])].name, quoted=True).sql("duckdb"),
+            compiled[shape, limit],
+        )
         return sge.Var(this=text)  # stands in a longer statement as it is
 
-    create = Backend._create_cached_table
-
-    def numbered(backend, name, expr):
-        backend.cached = getattr(backend, "cached", 0) + 1
-        return create(backend, f"cached_{backend.cached}", expr)
-
-    Backend._create_cached_table = numbered
-    Backend.__hash__ = lambda backend: hash(_AnyConnection)
     DuckDBCompiler.to_sqlglot = once
-
-
-def _of_any_connection(op: ops.Node) -> ops.Node:
-    """The query without its connection, which would stay open."""
-    tables = op.find((ops.DatabaseTable, ops.SQLQueryResult))
-    return op.replace({table: table.copy(source=_AnyConnection()) for table in tables})
