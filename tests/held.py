@@ -1,7 +1,4 @@
-"""Tables of a test in a database of their own, under the same names in every one.
-
-The same query on them is turned into SQL once, whatever they hold (see `compiled_once`).
-"""
+"""Tables of a test in a database of their own, which many queries read faster than frames."""
 
 from __future__ import annotations
 
