@@ -29,25 +29,36 @@ pd.set_option("mode.string_storage", "python")
 SHARED = "TESTS_SHARED"  # names the folder of what all workers and notebooks share
 
 
-def pytest_configure():
-    """The same for the kernels in which nbval runs the notebooks; they share the studies, too.
-
-    nbval compares no drawings, so they draw nothing; the test of the whole book draws every figure
-    of the chapters, and holds the notebooks against them.
-    """
+def pytest_configure(config):
     if SHARED not in os.environ:
-        shared = Path(tempfile.mkdtemp(prefix="tests-"))
-        startup = shared / "profile_default" / "startup" / "shared.py"
+        os.environ[SHARED] = tempfile.mkdtemp(prefix="tests-")
+        atexit.register(shutil.rmtree, os.environ[SHARED], ignore_errors=True)
+        startup = Path(os.environ[SHARED], "profile_default", "startup", "shared.py")
         startup.parent.mkdir(parents=True)
         startup.write_text(
             f"import gc, os\ngc.set_threshold{gc.get_threshold()}\n"
-            f"os.environ.setdefault({kept.FOLDER!r}, {str(shared)!r})\n"
+            f"os.environ.setdefault({kept.FOLDER!r}, {os.environ[SHARED]!r})\n"
             "import plotnine\n"
             "drawn = {'image/svg+xml': '<svg></svg>\\n'}, {}\n"
             "plotnine.ggplot._repr_mimebundle_ = lambda *_: drawn\n"
         )
-        os.environ[SHARED] = os.environ["IPYTHONDIR"] = str(shared)
-        atexit.register(shutil.rmtree, shared, ignore_errors=True)
+    config.pluginmanager.register(KernelsOfNbval())
+
+
+class KernelsOfNbval:
+    """The kernels in which nbval runs the notebooks share the studies, and draw nothing.
+
+    nbval compares no drawings. The test of the whole book draws every figure of the chapters, and
+    holds the notebooks against them.
+    """
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        if item.path.suffix != ".ipynb":
+            return (yield)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("IPYTHONDIR", os.environ[SHARED])
+            return (yield)
 
 
 def pytest_collection_modifyitems(items):
