@@ -203,6 +203,9 @@ def test_every_table_and_figure_is_linked_to_its_numbers(site):
             assert pd.to_numeric(formulas, errors="coerce").notna().all(), label
             if label.startswith("tbl-"):
                 assert len(given) == len(rows(soup, label)), label
+            else:
+                drawing = site / "chapters" / soup.find(id=label).find("img")["src"]
+                assert drawing.read_text("utf-8").count("<path") > 5, label
             seen += 1
     assert seen > 250
 
