@@ -41,7 +41,7 @@ def design(daily: pd.DataFrame, *, release: bool, test: bool) -> pd.DataFrame:
     t = np.arange(DAYS)
     angle = 2 * np.pi * t / YEAR
     x = pd.DataFrame({"const": 1.0, "trend": t / YEAR, "cos": np.cos(angle), "sin": np.sin(angle)})
-    weekday = pd.to_datetime(daily["day"]).dt.day_name().str[:3]
+    weekday = pd.to_datetime(daily["day"]).dt.strftime("%a")
     for name in list(TRUTH["views"]["weekly"])[:-1]:  # the last is minus the sum of the others
         x[name] = (weekday == name).astype(float) - (weekday == "Sun")
     if release:
