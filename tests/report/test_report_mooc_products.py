@@ -85,10 +85,10 @@ def test_the_shipped_products(mooc_study):
 @pytest.mark.parametrize(("change", "words"), [
     ({"decision": WAIT, "days_on_sale": 60.0}, "on sale for 60 days only"),
     ({"decision": KEEP}, "go on to buy more"),
-    ({"decision": RETIRE, "completion_finding": -1}, "complete it less"),
+    ({"decision": RETIRE, "completion_finding": -1}, "completed less than"),
     ({"decision": RETIRE, "completion_finding": 0}, "too little to win"),
     ({"decision": PROMOTE, "completion_finding": 0}, "not shown to be completed less"),
-    ({"decision": PROMOTE, "completion_finding": 1}, "complete it more"),
+    ({"decision": PROMOTE, "completion_finding": 1}, "completed more than"),
 ])
 def test_reasons(mooc_study, change, words):
     judged = mooc_study.products.judged.copy()

@@ -364,13 +364,13 @@ def reason(row) -> Prose:
     if row.decision == WAIT:
         return Prose(f"on sale for {count(int(row.days_on_sale), 'day')} only")
     if row.decision == KEEP:
-        return Prose("those who take it go on to buy more than others do")
+        return Prose("its buyers go on to buy more")
     if row.decision == RETIRE and row.completion_finding < 0:
-        return Prose("those who take it complete it less than others like it")
+        return Prose("completed less than others")
     if row.decision == RETIRE:
         return Prose("too little to win")
-    return Prose("those who take it complete it more than others like it" if row.completion_finding > 0
-                 else "not shown to be completed less than others like it")
+    return Prose("completed more than others" if row.completion_finding > 0
+                 else "not shown to be completed less")
 
 
 def rule(s: Study) -> Prose:
