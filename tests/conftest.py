@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import compiled_once
+import hypothesis
 import ibis
 import pandas as pd
 import pytest
@@ -26,6 +27,9 @@ ibis.duckdb.connect = functools.partial(ibis.duckdb.connect, threads=1)
 ibis.set_backend(ibis.duckdb.connect())
 # For frames of some rows, Arrow's strings cost more than they bring.
 pd.set_option("mode.string_storage", "python")
+# On a machine that has other work an example may take long; that is no fault.
+hypothesis.settings.register_profile("any machine", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("any machine")
 SHARED = "TESTS_SHARED"  # names the folder of what all workers and notebooks share
 
 

@@ -146,7 +146,7 @@ def test_known_effects_are_covered_at_the_nominal_rate():
     assert all(n / 100 > 0.95 - margin for n in covered.values()), covered
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.one_of(st.none(), st.floats(0, 1e4)), st.one_of(st.none(), st.floats(0, 1e4))),

@@ -152,7 +152,7 @@ rows = st.lists(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     rows, st.permutations(range(5)), st.sampled_from(",;\t|"), st.sampled_from(["\n", "\r\n"]),

@@ -87,7 +87,7 @@ def test_the_cases_differ_in_what_they_show():
     assert "inconclusive" in findings["alike"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @example(groups=[[1] * 16 + [2] * 4] * 2)
 @given(groups=st.lists(
     st.lists(st.integers(1, 6), min_size=1, max_size=30), min_size=2, max_size=5))

@@ -109,7 +109,7 @@ def test_windows_and_comparisons_follow_from_the_counts():
     assert (found.comparisons["p_adjusted"] >= found.comparisons["p_value"]).all()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10_000))
 def test_months_at_risk_are_counted(seed):
     """Against a loop over every month of every subscriber; spans add up to the whole."""
@@ -227,7 +227,7 @@ def test_a_planted_slope_and_a_planted_early_rise_are_found():
 # What must not matter, and odd tables.
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 10_000))
 def test_twice_the_subscribers_keep_places_and_shares(seed):
     month, n, churned = drawn(seed, np.full(8, 0.3))

@@ -122,7 +122,7 @@ def slow_larger(counts, alpha=0.05):
     return {pair for pair, q in zip(pairs, holm(p), strict=True) if q <= alpha}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(counts=st.lists(st.integers(1, 400), min_size=2, max_size=7))
 def test_shown_orders_equal_the_slow_definition(counts):
     counts = np.array(sorted(counts, reverse=True))
@@ -151,7 +151,7 @@ def test_values_beyond_those_compared_are_left_open():
     assert (best[1:-1] == 2).all() and best[-1] == 1 and worst[0] == 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(counts=st.lists(st.integers(1, 60), min_size=1, max_size=8))
 def test_what_always_holds(counts):
     found = of_counts(counts)

@@ -450,7 +450,7 @@ def test_counts_of_equal_subscribers_are_the_same_as_one_row_each(cliff):
     assert found.subscribers == 2 * cliff.subscribers
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 250))
 def test_any_table_has_a_model_or_a_reason(seed, n):
     table = tables(subscribers(seed, n)).table("subscribers")

@@ -88,7 +88,7 @@ def test_r_still_gives_the_committed_values(tmp_path):
 # Against other ways.
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_strata_are_joined_as_in_statsmodels(seed):
     rng = np.random.default_rng(seed)
@@ -182,7 +182,7 @@ def test_claims_that_are_true_are_called_so():
     assert ("Yes", "of_value", "Yes", "Yes") in found.matches.index
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(offered=st.integers(1, 200), others=st.integers(1, 200), data=st.data())
 def test_an_average_is_never_beyond_its_parts(offered, others, data):
     """The arithmetic of the claim: rates as printed and impossible never are a table's rates."""
@@ -270,7 +270,7 @@ def test_strata_hold_everybody_once(shipped):
     assert not rows.loc["over_24", "informative"] and rows["informative"].sum() == 3
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 @given(seed=st.integers(0, 10_000))
 def test_order_of_subscribers_does_not_matter(seed):
     frame = subscribers(seed, 120)

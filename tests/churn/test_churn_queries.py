@@ -95,7 +95,7 @@ def test_the_cases_differ_in_what_they_show():
     assert p["few"][0].min() > 0.05 and p["few"][1] > 0.05
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs=st.lists(st.tuples(st.integers(18, 25), st.integers(0, 4)), min_size=4, max_size=60))
 def test_spearman_of_counts_equals_scipy(pairs):
     age, queries = map(np.array, zip(*pairs, strict=True))
@@ -157,7 +157,7 @@ def test_intervals_of_correlations_hold_the_truth_as_often_as_they_say():
         assert abs(held - 0.95) < 3.3 * math.sqrt(0.95 * 0.05 / runs) + 0.005
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(r=st.floats(-0.95, 0.95), n=st.integers(4, 5_000))
 def test_equivalence_is_the_inclusion_of_its_interval(r, n):
     found = study.equivalence(r, n)

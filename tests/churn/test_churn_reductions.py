@@ -279,7 +279,7 @@ def test_cross_moments_keep_their_digits_far_from_zero():
 # Properties.
 
 
-@settings(max_examples=3, deadline=None)  # each is two whole studies
+@settings(max_examples=3)  # each is two whole studies
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 80))
 def test_order_and_ids_of_subscribers_do_not_matter(seed, n):
     frame = subscribers(seed, n)
@@ -288,7 +288,7 @@ def test_order_and_ids_of_subscribers_do_not_matter(seed, n):
     assert_same(churn.results(tables(frame)), churn.results(tables(other)))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 10_000))
 def test_twice_the_same_subscribers_keep_every_share_and_mean(seed):
     frame = subscribers(seed, 40)

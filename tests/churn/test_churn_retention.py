@@ -206,7 +206,7 @@ def test_the_shipped_table(shipped):
     assert ((r.tenths["predicted"] - r.tenths["rate"]).abs() < 0.05).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 80), levels=st.integers(1, 30),
        value=st.floats(0.5, 50), success=st.floats(0.01, 1))
 def test_any_list_adds_up(seed, n, levels, value, success):

@@ -254,7 +254,7 @@ def assert_alike(a: study.Traits, b: study.Traits):
             assert value == second[name], name
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 10_000), n=st.integers(4, 60))
 def test_whatever_the_table(seed, n):
     frame = subscribers(seed, n)

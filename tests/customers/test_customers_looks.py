@@ -232,7 +232,7 @@ def test_too_little_to_look_at_is_no_result(test):
     assert looks.looks(*test) is None
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 60), st.integers(0, 30), st.floats(0.02, 0.9), st.integers(0, 999))
 def test_any_test_can_be_looked_at(days, users, share, seed):
     seen = looks.looks(*steady(days, users, share, seed=seed))

@@ -145,7 +145,7 @@ def test_paired_shares_equal_r_and_statsmodels():
     assert study.paired(0, 0, 10)[6] == 1 and math.isnan(study.paired(0, 0, 1)[3])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(more=st.integers(0, 60), less=st.integers(0, 60), rest=st.integers(2, 60))
 def test_paired_shares_mirror(more, less, rest):
     one = study.paired(more, less, more + less + rest)
@@ -235,7 +235,7 @@ def test_no_test_rejects_more_often_than_it_says():
     assert rejected[9] < 0.05 + 2 * error
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), first=st.floats(0.3, 0.95), second=st.floats(0.05, 0.95),
        stays=st.floats(0.1, 1))
 def test_bounds_hold_whatever_those_would_do_who_never_came(seed, first, second, stays):

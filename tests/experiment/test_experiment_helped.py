@@ -303,7 +303,7 @@ def test_swapped_cohorts_give_the_same_effect(base, found):
     assert (other.always, other.never) == pytest.approx((found.moved.always, found.moved.never))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(counts=st.lists(st.integers(1, 40), min_size=4, max_size=4))
 def test_swapped_groups_turn_the_comparison_round(counts):
     a, more, b, others = counts

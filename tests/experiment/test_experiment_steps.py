@@ -123,7 +123,7 @@ def test_models_equal_statsmodels_from_one_row_a_customer(case):
     assert found.instrument.estimate == pytest.approx(second.params[1], rel=1e-8)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(x=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 4)), min_size=2, max_size=4))
 def test_the_trend_of_a_few_equals_every_way_of_dealing_them(x):
     n = [of for _, of in x]
@@ -270,7 +270,7 @@ def test_the_band_of_the_curve_covers_all_of_it():
 # Properties.
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(dy=st.floats(-1, 1), dx=st.floats(-1, 1), sy=st.floats(0.01, 0.5), sx=st.floats(0.01, 0.5),
        r=st.floats(-0.9, 0.9), b=st.floats(-20, 20))
 def test_the_set_is_what_it_is_defined_to_be(dy, dx, sy, sx, r, b):

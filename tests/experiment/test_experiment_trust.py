@@ -212,7 +212,7 @@ def test_the_worst_that_lost_customers_could_hide(shipped):
     assert t.left_out == pytest.approx(lost / (lost + control + test)) and t.left_out < 0.05
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 4000))
 def test_the_range_that_escapes_holds_the_plan(n):
     low, high = study.seen(n)

@@ -153,7 +153,7 @@ def test_cycle_of_a_known_rate():
         arrivals.cycle([1, 2])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 50), min_size=5, max_size=24), st.integers(0, 23))
 def test_the_beginning_of_the_cycle_does_not_matter(counts, turn):
     turned = counts[turn % len(counts):] + counts[: turn % len(counts)]

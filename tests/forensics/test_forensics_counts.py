@@ -106,7 +106,7 @@ def test_middle():
 # Closeness.
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 60), st.floats(0.05, 0.95), st.data())
 def test_allocation_of_two_groups_is_exact(n, share, data):
     x = data.draw(st.integers(0, n))
@@ -231,7 +231,7 @@ def test_size_of_a_trend_is_that_of_its_line():
     assert other.p_flat == pytest.approx(found.p_flat)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-50, 50), st.floats(0.1, 20))
 def test_the_scale_of_a_trend_does_not_matter(shift, unit):
     a = rates.trend(LEFT, THERE, PLACE)

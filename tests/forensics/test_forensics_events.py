@@ -83,7 +83,7 @@ def test_coincidences_count_as_poisson_and_see_draws_without_replacement():
     assert arrivals.coincidences(0, [1, 1], 60) is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(10, 400), st.integers(10, 400), st.integers(0, 2**31))
 def test_runs_equal_wald_and_wolfowitz(first, second, seed):
     order = np.random.default_rng(seed).permutation(np.repeat([0, 1], [first, second]))

@@ -45,7 +45,7 @@ def test_too_balanced_baselines_show_on_the_large_side():
         pvalues.spread([0.5, 1.2])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_partial_conjunction_goes_from_bonferroni_to_the_largest(p):
     assert pvalues.partial_conjunction(p, 1) == pytest.approx(min(1, min(p) * len(p)))

@@ -60,7 +60,7 @@ def test_each_direction_is_corrected_for_its_signs():
             judge(bad)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.floats(0, 1), st.floats(0, 1)),
                 min_size=1, max_size=12), st.randoms())
 def test_order_does_not_matter_and_origins_are_mirror_images(rows, random):

@@ -126,7 +126,7 @@ logs = st.lists(events_of_anyone, min_size=1, max_size=24).map(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     logs, st.permutations([*STAGES, "watched_preview"]), st.integers(1, 4), st.booleans(),
     st.none() | st.integers(0, 4), st.sampled_from([(), GROUPS[:1], GROUPS]),
@@ -137,7 +137,7 @@ def test_any_funnel_of_any_log(log, stages, length, ordered, within, by):
     assert found(log, stages, by, **options) == expected(log, stages, by, **options)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     logs, st.permutations([ENROLLED, COMPLETED, "watched_preview"]), st.integers(1, 3),
     st.booleans(), st.none() | st.integers(0, 4),
@@ -251,7 +251,7 @@ def test_stage_counts_are_of_each_type_alone():
     assert counts.events.to_dict() == groups.size().to_dict()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     logs, st.permutations([*STAGES, "watched_preview"]), st.integers(1, 4), st.booleans(),
     st.sampled_from([(), ("watched_preview",), (SIGNED, "watched_preview"), (SIGNED, ENROLLED)]),
@@ -263,7 +263,7 @@ def test_any_stage_may_belong_to_the_user(log, stages, length, ordered, user_sta
     assert found(log, stages, **options) == expected(log, stages, **options)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(logs, events_of_anyone, st.booleans())
 def test_more_events_more_stages(log, event, ordered):
     """One event more takes nobody back, and any order is at least as far as in order."""

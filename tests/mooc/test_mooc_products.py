@@ -99,7 +99,7 @@ def test_takers_who_went_on_are_counted():
     assert found.takers["C9"] == 0 and np.isnan(found.days_on_sale["C9"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40))
 def test_classes_reach_their_shares(revenue):
     frame = catalogue(np.round(revenue, 2))

@@ -81,7 +81,7 @@ def test_values_of_the_users_table():
     assert (got.monetary[frame.index] == frame.total_revenue).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from([0, 1, 1, 1, 2, 3, 10]), min_size=1, max_size=40))
 def test_ties_share_a_score_and_scores_keep_the_order(values):
     frame = pd.DataFrame({"user_id": [str(i) for i in range(len(values))], "recency": values,

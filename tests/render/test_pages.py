@@ -303,7 +303,7 @@ VALUES = st.text(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(VALUES | st.sampled_from(HOSTILE), min_size=40, max_size=40))
 def test_any_value_is_plain_text(tmp_path_factory, values):
     """Forty values a page, since a page costs half a second."""

@@ -49,7 +49,7 @@ def test_direction_of_text_cannot_be_reversed():
     assert text.escape("safe\u202egnp.exe") == "safegnp\\.exe"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.text(
         st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cf")), min_size=1, max_size=30

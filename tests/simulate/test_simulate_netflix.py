@@ -74,7 +74,7 @@ def assert_published(subscribers):
 
 
 @given(seed=st.integers(0, 2**63 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_published_figure_holds_at_any_seed(seed):
     assert_published(netflix.generate(seed=seed)[0]["subscribers"])
 

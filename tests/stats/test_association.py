@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -69,7 +69,6 @@ def test_small_tables_get_an_exact_or_simulated_p():
     assert abs(dice.p_value - chance) < 4 * dice.p_standard_error
 
 
-@settings(deadline=None)
 @given(tables)
 def test_agrees_with_scipy_and_ignores_order_and_empty_groups(counts):
     found = assoc.association(counts, resamples=99)

@@ -85,7 +85,7 @@ def test_any_margin_equals_adaptive_quadrature(a, b, difference, ratio):
     assert bayes.exceeds(Beta(*a), Beta(*b), difference, ratio) == pytest.approx(total, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(betas, betas)
 def test_the_two_sides_add_up(a, b):
     assert bayes.exceeds(a, b) + bayes.exceeds(b, a) == pytest.approx(1, abs=1e-9)
@@ -98,7 +98,7 @@ def test_the_two_sides_add_up(a, b):
     assert bayes.difference(*mirrored).low == pytest.approx(-bayes.difference(a, b).high, abs=1e-8)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(betas, betas, st.floats(0.5, 0.999))
 def test_intervals_hold_what_they_say(a, b, confidence):
     tail = (1 - confidence) / 2
@@ -110,7 +110,7 @@ def test_intervals_hold_what_they_say(a, b, confidence):
     assert bayes.exceeds(a, b, ratio=1 + lift.estimate) == pytest.approx(0.5, abs=1e-7)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(least_one, least_one)
 def test_the_density_of_the_lift_adds_up(a, b):
     lift = bayes.lift(a, b, 0.9)

@@ -95,7 +95,7 @@ def test_rows_order_and_direction_do_not_matter():
     assert turned.within == pytest.approx(found.within)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=40))
 def test_agreement_equals_scikit_learn(pairs):
     a, b = (np.array(labels) for labels in zip(*pairs, strict=True))

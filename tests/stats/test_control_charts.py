@@ -10,7 +10,7 @@ from analysis.stats import control_charts
 
 
 @given(st.integers(1, 300), st.floats(0.001, 0.999), st.floats(1e-5, 0.3))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_limits_are_those_of_enumeration(n, centre, tail):
     found = control_charts.limits(n, centre, tail)
     chance = stats.binom.pmf(np.arange(n + 1), n, centre)

@@ -21,7 +21,7 @@ def spending(n, seed, payers=0.3):
 samples = st.lists(st.sampled_from([-5.0, 0.0, 0.1, 1.0, 3.0, 1e4]), min_size=1, max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(samples, st.randoms())
 def test_moments_and_quantiles_are_those_of_the_values(sample, random):
     shuffled = sample[:]

@@ -85,7 +85,7 @@ def fitted(x, *counts, **options):
         return None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=counted, seed=st.integers(0, 99))
 def test_counts_order_and_units_do_not_matter(rows, seed):
     t, group, d, c = map(np.array, zip(*rows, strict=True))
@@ -106,7 +106,7 @@ def test_counts_order_and_units_do_not_matter(rows, seed):
     close(moved.coefficients.p_value, fit.coefficients.p_value, rtol=1e-5, atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=counted)
 def test_the_likelihood_is_that_of_its_definition_and_highest_there(rows):
     t, group, d, c = map(np.array, zip(*rows, strict=True))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.stats import descriptive
@@ -55,7 +55,6 @@ def test_shares_of_a_small_sample_count_in_part():
     assert descriptive.gini([3, 3, 3]) == 0.0
 
 
-@settings(deadline=None)
 @given(positive, st.integers(2, 4), st.randoms())
 def test_shares_ignore_order_unit_and_copies(sample, copies, random):
     one = descriptive.describe(sample)
@@ -66,7 +65,6 @@ def test_shares_ignore_order_unit_and_copies(sample, copies, random):
     assert other.total == pytest.approx(one.total * 60 * copies)
 
 
-@settings(deadline=None)
 @given(positive)
 def test_gini_is_the_area_of_the_lorenz_curve(sample):
     curve = descriptive.lorenz(sample, points=1_000)

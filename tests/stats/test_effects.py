@@ -106,7 +106,7 @@ def test_errors_of_d_equal_the_jackknife():
     assert ((d.high - d.low) / 2 / z) ** 2 == pytest.approx(expected, rel=0.02)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(samples, samples, st.sampled_from([0.5, 60.0, -1.0]), eighths)
 def test_d_ignores_unit_and_origin(a, b, scale, shift):
     one, _ = effects.standardised_difference(a, b)
@@ -192,7 +192,7 @@ def test_superiority_of_separated_samples_stays_uncertain():
     assert (mirrored.low, mirrored.high) == (0.0, pytest.approx(1 - q))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(samples, samples)
 def test_shift_is_the_median_of_all_differences(a, b):
     differences = np.sort(np.subtract.outer(a, b).ravel())
@@ -208,7 +208,7 @@ def test_shift_is_the_median_of_all_differences(a, b):
         assert (shift.low, shift.high) == (differences[rank - 1], differences[-rank])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(samples)
 def test_pseudomedian_is_the_median_of_all_walsh_averages(x):
     n = len(x)

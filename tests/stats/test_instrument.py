@@ -122,7 +122,7 @@ def binary(counts):
     return frame, np.array(counts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(counts=cells)
 def test_of_binary_counts_it_is_walds_ratio(counts):
     frame, n = binary(counts)
@@ -137,7 +137,7 @@ def test_of_binary_counts_it_is_walds_ratio(counts):
     assert found.n == sum(counts)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(counts=cells, seed=st.integers(0, 99))
 def test_counts_order_and_units_do_not_matter(counts, seed):
     frame, n = binary(counts)

@@ -34,7 +34,7 @@ def test_without_skewness_halls_interval_is_students():
     assert intervals.mean_skewed(nearly).low == pytest.approx(t.low, rel=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-100, 100), min_size=5, max_size=30, unique=True),
        st.floats(0.5, 20), st.floats(-50, 50))
 def test_halls_interval_moves_with_the_unit(values, scale, shift):
@@ -99,7 +99,7 @@ def test_ratio_of_means_needs_means_above_0():
         intervals.ratio_of_means(PairMoments(1, 1.0, 1.0, math.nan, math.nan, math.nan))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=40).filter(any))
 def test_concentration_of_counts_is_that_of_the_values(values):
     sample = Counts.of(values)

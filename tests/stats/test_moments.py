@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.stats.moments import Moments, as_moments
@@ -57,7 +57,6 @@ def test_moments_equal_r(name):
     assert moments.excess_kurtosis == pytest.approx(r["excess_kurtosis"], rel=1e-11)
 
 
-@settings(deadline=None)
 @given(samples, st.randoms())
 def test_order_does_not_matter(sample, random):
     shuffled = random.sample(sample, len(sample))
@@ -67,7 +66,6 @@ def test_order_does_not_matter(sample, random):
     assert other.skewness == pytest.approx(one.skewness, rel=1e-9, abs=1e-9)
 
 
-@settings(deadline=None)
 @given(samples, eighths, st.sampled_from([0.25, 2.0, -4.0]))
 def test_shift_and_scale(sample, shift, scale):
     one, other = Moments.of(sample), Moments.of(np.array(sample) * scale + shift)

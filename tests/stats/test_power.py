@@ -58,7 +58,7 @@ def test_a_lift_is_a_share_of_the_mean():
     assert back.lift == pytest.approx(0.05, rel=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.floats(0.02, 2.0),
     st.floats(0.3, 0.99),

@@ -232,7 +232,7 @@ def test_expectations_are_the_integrals(a, b):
 positive = st.floats(0.05, 20)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(positive, positive, positive, positive, st.integers(0, 400), st.floats(0, 1),
        st.floats(0.1, 300), st.floats(0.01, 500))
 def test_predictions_keep_to_their_laws(r, alpha, a, b, x, part, age, span):

@@ -77,7 +77,7 @@ tables = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(tables)
 def test_one_table_is_as_in_scipy(drawn):
     row, column, more, where, odds = drawn

@@ -90,7 +90,7 @@ def test_rpact_still_gives_the_committed_values(tmp_path):
                 assert now[name] == same, (part, name)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(information_times, spendings, st.floats(0.001, 0.2))
 def test_all_of_the_error_is_spent_as_stated(times, spending, alpha):
     design = sequential.boundary(times, spending, alpha)
@@ -100,7 +100,7 @@ def test_all_of_the_error_is_spent_as_stated(times, spending, alpha):
     np.testing.assert_allclose(stops[:, 0], stops[:, 1], atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(information_times, st.floats(-4, 4), st.floats(0.01, 1e6))
 def test_crossings_are_those_of_a_mirror_and_of_any_unit(times, effect, unit):
     bounds = np.linspace(2.8, 1.9, times.size)

@@ -66,7 +66,7 @@ def test_two_groups_are_welchs_t():
 values = st.lists(st.floats(-1e3, 1e3).map(lambda v: round(v, 3)), min_size=1, max_size=30)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(values, min_size=1, max_size=5))
 def test_parts_put_together_are_the_whole(parts):
     found = several_means.together(*(Moments.of(part) for part in parts))
@@ -76,7 +76,7 @@ def test_parts_put_together_are_the_whole(parts):
     assert found.variance == pytest.approx(whole.variance, abs=1e-6, nan_ok=True)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(values)
 def test_moments_of_sums_are_those_of_the_values(sample):
     x = np.array(sample)

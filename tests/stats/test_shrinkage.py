@@ -109,7 +109,7 @@ def test_half_of_the_p_values_of_equal_groups_are_one():
     assert np.mean(np.array(p) < 0.05) < 0.12
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=2, max_size=12)
        .filter(lambda rows: sum(a + b for a, b in rows) > 0))
 def test_rates_are_drawn_together(rows):

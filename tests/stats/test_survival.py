@@ -166,7 +166,7 @@ tables = st.lists(
 ).filter(lambda rows: sum(d + c for _, d, c in rows) > 0)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rows=tables)
 def test_survival_is_the_product_over_days_and_stays_within_its_limits(rows):
     found = survival.kaplan_meier(*zip(*rows, strict=True))
@@ -187,7 +187,7 @@ def test_survival_is_the_product_over_days_and_stays_within_its_limits(rows):
     close(found.hazard, found.events / found.at_risk)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=tables, seed=st.integers(0, 99), unit=st.sampled_from([0.5, 7.0]))
 def test_order_of_rows_splits_and_units_do_not_matter(rows, seed, unit):
     whole = survival.kaplan_meier(*zip(*rows, strict=True))
@@ -202,7 +202,7 @@ def test_order_of_rows_splits_and_units_do_not_matter(rows, seed, unit):
     assert scaled.quantile(0.3).estimate == unit * whole.quantile(0.3).estimate
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=tables, at=st.integers(0, 12))
 def test_influences_sum_to_nothing_and_their_squares_to_greenwood(rows, at):
     """Each the derivative by a subject's weight: seen by making one kind of subject heavier."""

@@ -86,7 +86,7 @@ shares = st.integers(1, 400).flatmap(
     lambda n: st.tuples(st.integers(0, n), st.just(n))).map(lambda pair: Share(*pair))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shares, shares)
 def test_what_swapping_groups_and_outcomes_does(a, b):
     there, back = tp.difference(a, b), tp.difference(b, a)

@@ -248,7 +248,7 @@ FROM_VALUES = [*FROM_MOMENTS, two_sample.mann_whitney]
 
 
 @pytest.mark.parametrize("test", FROM_MOMENTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(a=samples, b=samples, alternative=st.sampled_from(SIDES))
 def test_moments_are_as_good_as_values(test, a, b, alternative):
     assert test(a, b, alternative=alternative) == test(
@@ -269,7 +269,7 @@ def test_moments_are_as_good_as_values(test, a, b, alternative):
 
 
 @pytest.mark.parametrize("test", FROM_VALUES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(a=samples, b=samples, alternative=st.sampled_from(SIDES), random=st.randoms())
 def test_order_and_type_do_not_matter(test, a, b, alternative, random):
     one = test(a, b, alternative=alternative)
@@ -281,7 +281,7 @@ def test_order_and_type_do_not_matter(test, a, b, alternative, random):
 
 
 @pytest.mark.parametrize("test", FROM_VALUES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(a=samples, b=samples, shift=eighths, scale=st.sampled_from([0.5, 2.0, 64.0]))
 def test_unit_and_origin_do_not_matter(test, a, b, shift, scale):
     one = test(a, b, alternative="less")
@@ -294,7 +294,7 @@ def test_unit_and_origin_do_not_matter(test, a, b, shift, scale):
 
 
 @pytest.mark.parametrize("test", [two_sample.student, two_sample.welch, two_sample.mann_whitney])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(a=samples, b=samples)
 def test_swapping_the_samples_mirrors_the_result(test, a, b):
     for side, mirrored in (("less", "greater"), ("two-sided", "two-sided")):
@@ -311,7 +311,7 @@ def test_swapping_the_samples_mirrors_the_result(test, a, b):
 
 
 @pytest.mark.parametrize("test", [two_sample.paired_t, two_sample.wilcoxon, two_sample.sign_test])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values=pairs, shift=eighths, random=st.randoms())
 def test_pairs_may_be_reordered_shifted_and_swapped(test, values, shift, random):
     a, b = np.array(values).T
@@ -325,7 +325,7 @@ def test_pairs_may_be_reordered_shifted_and_swapped(test, values, shift, random)
     assert mirrored.interval.high == pytest.approx(2 * one.null_value - one.interval.low)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(samples, samples, st.sampled_from([0.01, 0.05, 0.2]))
 def test_intervals_bounds_and_critical_values_agree_with_p(a, b, alpha):
     for test in FROM_MOMENTS:
