@@ -94,7 +94,7 @@ def published_table(frame: pd.DataFrame) -> Prose:
         "Ours": [Prose(_as_printed(row).replace("-", MINUS)) for row in frame.itertuples()],
         "Relative difference": [power_of_ten(value) for value in _off(frame)],
     })
-    return table(shown, {name: Prose for name in shown.columns[1:]})
+    return table(shown, {name: Prose for name in shown.columns[1:]}, left=("Source",))
 
 
 def published_sentence(frame: pd.DataFrame) -> Prose:

@@ -134,7 +134,7 @@ def claims_table(audit: Audit) -> Prose:
         }
         for f in audit.findings
     ])
-    return table(frame, {CLAIM: Prose, "More": Prose})
+    return table(frame, {CLAIM: Prose, "More": Prose}, left=(CLAIM, "More"))
 
 
 def counts_table(audits: Sequence[Audit]) -> Prose:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import pandas as pd
 
@@ -26,13 +26,18 @@ class Table(Prose):
         return numbers.csv(numbers.of_table(self._frame, self._formats))
 
 
-def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -> Table:
+def table(
+    frame: pd.DataFrame,
+    formats: Mapping[str, Formatter] | None = None,
+    left: Collection[str] = (),
+) -> Table:
     """A data frame as a pipe table, its index left out.
 
     Args:
         frame: Rows to show; the column names are the head.
         formats: For a column, the function that prints its values (`report.text`). Columns
             without one hold text, which is escaped and set left; formatted ones are set right.
+        left: Formatted columns that are set left all the same: those of text.
 
     Returns:
         Markdown made by `DataFrame.to_markdown` (tabulate).
@@ -50,7 +55,9 @@ def table(frame: pd.DataFrame, formats: Mapping[str, Formatter] | None = None) -
         },
         dtype=object,
     )
-    align = ["right" if name in formats else "left" for name in frame.columns]
+    align = [
+        "right" if name in formats and name not in left else "left" for name in frame.columns
+    ]
     markdown = shown.to_markdown(
         index=False, tablefmt="pipe", colalign=align, disable_numparse=True
     )

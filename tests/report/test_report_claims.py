@@ -104,6 +104,7 @@ def test_a_row_says_what_was_claimed_found_and_where():
     (claim, verdict, evidence, where), = cells(report.claims_table(audit))
     assert claim == "*“so it is 0”* It must be so\\." and evidence == "3 films\\."
     assert verdict == "Supported°" and where == "@sec-netflix-offers"
+    assert "-:" not in report.claims_table(audit).splitlines()[1]  # all of it is text, set left
     (_, verdict, _, where), = cells(report.claims_table(audited(RIGHT, planted=False)))
     assert verdict == "Supported" and where == "–"
     # On other tables nothing was planted, and what cannot be told rests on nothing.
