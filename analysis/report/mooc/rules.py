@@ -248,15 +248,15 @@ def pairs_table(s: Study) -> Prose:
         # The course that fewer buy leads: of its orders more hold the other.
         one, other = sorted((first, second), key=lambda course: (items[course], course))
         rows.append({
-            "Course": _name(s, one), "and": _name(s, other), "Orders": row.baskets,
-            "Support": row.support,
+            "Course": _name(s, one), "and": _name(s, other),
+            "Orders (support)": f"{number(row.baskets)} ({percent(row.support)})",
             "Confidence (back)": f"{percent(row.baskets / items[one], 0)} ({percent(row.baskets / items[other], 0)})",
             "Lift": _sure(row.lift, row.low, row.high),
             "Times the usual": row.times_usual,
             "Adjusted p": row.p_adjusted,
         })
     return table(pd.DataFrame(rows), {
-        "Orders": number, "Support": percent, "Confidence (back)": Prose, "Lift": Prose,
+        "Orders (support)": Prose, "Confidence (back)": Prose, "Lift": Prose,
         "Times the usual": lambda v: number(v, 1), "Adjusted p": _adjusted,
     })
 
