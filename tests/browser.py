@@ -39,7 +39,8 @@ RULES = """async scheme => {
   for (const body of document.querySelectorAll('tbody')) {
     const seen = new Set();
     for (const row of [...body.rows]) {
-      if (seen.has(look(row))) row.remove(); else seen.add(look(row));
+      const looks = look(row);
+      if (seen.has(looks)) row.remove(); else seen.add(looks);
     }
   }
   return [...others, ...await find({ runOnly: [contrast] })];

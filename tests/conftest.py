@@ -35,13 +35,13 @@ SHARED = "TESTS_SHARED"  # names the folder of what all workers and notebooks sh
 
 def pytest_configure(config):
     if SHARED not in os.environ:
-        os.environ[SHARED] = tempfile.mkdtemp(prefix="tests-")
-        atexit.register(shutil.rmtree, os.environ[SHARED], ignore_errors=True)
-        startup = Path(os.environ[SHARED], "profile_default", "startup", "shared.py")
+        folder = os.environ[SHARED] = tempfile.mkdtemp(prefix="tests-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        startup = Path(folder, "profile_default", "startup", "shared.py")
         startup.parent.mkdir(parents=True)
         startup.write_text(
             f"import gc, os\ngc.set_threshold{gc.get_threshold()}\n"
-            f"os.environ.setdefault({kept.FOLDER!r}, {os.environ[SHARED]!r})\n"
+            f"os.environ.setdefault({kept.FOLDER!r}, {folder!r})\n"
             "import plotnine\n"
             "drawn = {'image/svg+xml': '<svg></svg>\\n'}, {}\n"
             "plotnine.ggplot._repr_mimebundle_ = lambda *_: drawn\n"

@@ -364,7 +364,7 @@ def reason(row) -> Prose:
     if row.decision == WAIT:
         return Prose(f"on sale for {count(int(row.days_on_sale), 'day')} only")
     if row.decision == KEEP:
-        return Prose("its buyers go on to buy more")
+        return Prose("those who take it go on to buy more")
     if row.decision == RETIRE and row.completion_finding < 0:
         return Prose("completed less than others")
     if row.decision == RETIRE:
