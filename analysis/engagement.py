@@ -19,8 +19,17 @@ from scipy import stats
 from analysis.kept import kept, or_kept
 from analysis.results import Scalar, flatten
 from analysis.sources import Tables
-from analysis.stats import descriptive, intervals, multiplicity, power, resampling, two_sample
+from analysis.stats import (
+    descriptive,
+    effects,
+    intervals,
+    multiplicity,
+    power,
+    resampling,
+    two_sample,
+)
 from analysis.stats.descriptive import Description
+from analysis.stats.effects import Effect
 from analysis.stats.intervals import Interval
 from analysis.stats.results import TestResult
 
@@ -34,6 +43,7 @@ TRIMS = (1.0, 0.999, 0.99, 0.98, 0.95, 0.90)  # quantiles kept in the sensitivit
 SUBSET = (1.0, 100.0)  # minutes in the first quarter: the source's low-engagement students
 RELEVANT_LIFT = 0.10  # the smallest relative change of mean minutes that would matter
 POWER = 0.80
+TOP = 0.95  # the quantile that stands for the busiest students
 RESAMPLES = 5000
 RESAMPLES_OF_MANY = 1000  # of a million values or more, where each takes long
 SEED = 20221001
@@ -85,6 +95,8 @@ class Comparison:
         mann_whitney: Whether one group tends to watch more (ranks, untouched by outliers).
         means: Mean minutes of the two groups.
         medians: Median minutes of the two groups.
+        top: The `TOP` quantiles of minutes in the two groups.
+        top_difference: Their difference, with a distribution-free interval.
         equivalence: Two one-sided tests against a change of `RELEVANT_LIFT` of the first mean.
     """
 
@@ -97,6 +109,8 @@ class Comparison:
     mann_whitney: TestResult
     means: tuple[float, float]
     medians: tuple[float, float]
+    top: tuple[float, float]
+    top_difference: Effect
     equivalence: TestResult
 
 
@@ -157,6 +171,7 @@ class Pairs:
         wilcoxon: Signed-rank test of the change.
         watched_more: Share who watched more in the second quarter, with its interval.
         rank_correlation: Spearman's correlation of the two quarters.
+        needed: Pairs that the rule of thumb for a mean that is about normal asks for.
     """
 
     plan: str
@@ -167,6 +182,7 @@ class Pairs:
     wilcoxon: TestResult
     watched_more: Interval
     rank_correlation: float
+    needed: int
 
 
 @dataclass(frozen=True)
@@ -175,7 +191,9 @@ class Experiment:
 
     Attributes:
         plan: "paid" or "free".
-        per_arm: Students an arm to detect `RELEVANT_LIFT` in mean minutes, two-sided 5%, power 80%.
+        per_arm: Students an arm to detect `RELEVANT_LIFT` in mean minutes, two-sided 5%, power 80%,
+            if the extreme top of each arm is dropped.
+        per_arm_untrimmed: The same if nobody is dropped.
         per_arm_adjusted: The same when each student's earlier minutes are used as a covariate.
         detectable_lift: Smallest relative lift that one quarter's students, split in two, detect.
         mean: Mean minutes that the plan is based on.
@@ -184,6 +202,7 @@ class Experiment:
 
     plan: str
     per_arm: int
+    per_arm_untrimmed: int
     per_arm_adjusted: int
     detectable_lift: float
     mean: float
@@ -201,7 +220,9 @@ class Headline:
         registered: Students in the table.
         groups: The four groups of students, by plan and quarter.
         comparisons: First against second quarter, by plan.
+        untrimmed: Welch's test of all students, the extreme top included, by plan.
         countries: Two countries in the free plan.
+        family: The three tests of the study's questions with Holm's correction.
         turnover: Who left, stayed and came, by plan.
     """
 
@@ -211,7 +232,9 @@ class Headline:
     registered: int
     groups: Mapping[tuple[str, str], Group]
     comparisons: Mapping[str, Comparison]
+    untrimmed: Mapping[str, TestResult]
     countries: Comparison
+    family: pd.DataFrame
     turnover: Mapping[str, Turnover]
 
 
@@ -222,8 +245,9 @@ class Study(Headline):
     Attributes:
         bca: 95% bootstrap BCa interval of each group's mean, beside its t interval.
         permutations: The difference of means against random relabelling, by plan.
-        family: The three tests of the study's questions with Holm's correction.
-        pairs: Students of both quarters, by plan.
+        pairs: Students of both quarters, by plan; nothing is trimmed.
+        trimmed_pairs: Those of them who are in the extreme top of neither quarter; None where
+            too few are.
         low_pairs: Those of them with a low first quarter.
         mirror_pairs: Those of them with a low second quarter.
         sensitivity: The increase under other outlier rules; see `sensitivity`.
@@ -232,8 +256,8 @@ class Study(Headline):
 
     bca: Mapping[tuple[str, str], Interval]
     permutations: Mapping[str, TestResult]
-    family: pd.DataFrame
     pairs: Mapping[str, Pairs]
+    trimmed_pairs: Mapping[str, Pairs | None]
     low_pairs: Mapping[str, Pairs]
     mirror_pairs: Mapping[str, Pairs]
     sensitivity: pd.DataFrame
@@ -258,8 +282,7 @@ def analyse(tables: Tables) -> Study:
     """
     students = load(tables)
     answers = _headline(tables, students)
-    groups, comparisons = answers["groups"], answers["comparisons"]
-    questions = (*comparisons.values(), answers["countries"])
+    groups = answers["groups"]
     return Study(
         **answers,
         bca={
@@ -267,8 +290,8 @@ def analyse(tables: Tables) -> Study:
             for key, g in groups.items()
         },
         permutations={plan: permutation(groups, plan) for plan in PLANS},
-        family=multiplicity.adjust({c.name: c.welch for c in questions}, alpha=ALPHA),
         pairs={plan: pairs(students, plan) for plan in PLANS},
+        trimmed_pairs={plan: trimmed_pairs(students, groups, plan) for plan in PLANS},
         low_pairs={plan: low_pairs(students, plan) for plan in PLANS},
         mirror_pairs={plan: low_pairs(students, plan, mirror=True) for plan in PLANS},
         sensitivity=sensitivity(groups),
@@ -278,14 +301,19 @@ def analyse(tables: Tables) -> Study:
 
 def _headline(tables: Tables, students: pd.DataFrame) -> dict:
     groups = {key: group(students, *key) for key in product(PLANS, QUARTERS)}
+    comparisons = {plan: compare_quarters(groups, plan) for plan in PLANS}
+    countries = compare_countries(students, groups["free", QUARTERS[1]])
+    questions = (*comparisons.values(), countries)
     return {
         "origin": tables.origin,
         "fallback": tables.fallback,
         "shipped": tables.shipped,
         "registered": len(students),
         "groups": groups,
-        "comparisons": {plan: compare_quarters(groups, plan) for plan in PLANS},
-        "countries": compare_countries(students, groups["free", QUARTERS[1]]),
+        "comparisons": comparisons,
+        "untrimmed": {plan: _increase(groups, plan, kept=1.0) for plan in PLANS},
+        "countries": countries,
+        "family": multiplicity.adjust({c.name: c.welch for c in questions}, alpha=ALPHA),
         "turnover": {plan: turnover(students, plan) for plan in PLANS},
     }
 
@@ -337,6 +365,8 @@ def compare(
         mann_whitney=two_sample.mann_whitney(a, b, alternative=alternative, alpha=ALPHA),
         means=(float(np.mean(a)), float(np.mean(b))),
         medians=(float(np.median(a)), float(np.median(b))),
+        top=(float(np.quantile(a, TOP)), float(np.quantile(b, TOP))),
+        top_difference=effects.quantile_difference(a, b, TOP),
         equivalence=two_sample.equivalence(a, b, low=-margin, high=margin, alpha=ALPHA),
     )
 
@@ -426,6 +456,19 @@ def pairs(students: pd.DataFrame, plan: str) -> Pairs:
     return _pairs(rows, plan, "active in both quarters")
 
 
+def trimmed_pairs(
+    students: pd.DataFrame, groups: Mapping[tuple[str, str], Group], plan: str
+) -> Pairs | None:
+    """Students of both quarters whom the main comparison keeps in both; None if too few are."""
+    rows = students[students.plan == plan]
+    for quarter in QUARTERS:
+        rows = rows[rows[quarter] <= groups[plan, quarter].threshold]
+    try:
+        return _pairs(rows, plan, "active in both, in the extreme top of neither")
+    except TooFewStudents:
+        return None
+
+
 def low_pairs(students: pd.DataFrame, plan: str, *, mirror: bool = False) -> Pairs:
     """Those of both quarters who watched `SUBSET` minutes in the first (or, mirrored, the second).
 
@@ -454,6 +497,7 @@ def _pairs(rows: pd.DataFrame, plan: str, selection: str) -> Pairs:
         wilcoxon=two_sample.wilcoxon(after, before, alpha=ALPHA),
         watched_more=intervals.proportion(int((after > before).sum()), len(rows)),
         rank_correlation=float(stats.spearmanr(before, after).statistic),
+        needed=power.smallest_n_for_normal_mean(float(stats.skew(after - before, bias=False))),
     )
 
 
@@ -466,8 +510,7 @@ def sensitivity(groups: Mapping[tuple[str, str], Group]) -> pd.DataFrame:
     """
     rows = []
     for plan, kept in product(PLANS, TRIMS):
-        a, b = (_drop_top(groups[plan, q].raw, kept) for q in QUARTERS)
-        test = two_sample.welch(a, b, alternative="less", alpha=ALPHA)
+        test = _increase(groups, plan, kept)
         # The test's ratio is first over second; the reader wants second over first.
         ratio = test.effect("ratio of means")
         rows.append(
@@ -484,8 +527,13 @@ def sensitivity(groups: Mapping[tuple[str, str], Group]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _drop_top(minutes: np.ndarray, kept: float) -> np.ndarray:
-    return minutes if kept == 1 else descriptive.trim_upper(minutes, kept).kept
+def _increase(groups: Mapping[tuple[str, str], Group], plan: str, kept: float) -> TestResult:
+    """The main test where only values up to a quantile are kept."""
+    a, b = (
+        g.raw if kept == 1 else descriptive.trim_upper(g.raw, kept).kept
+        for g in (groups[plan, quarter] for quarter in QUARTERS)
+    )
+    return two_sample.welch(a, b, alternative="less", alpha=ALPHA)
 
 
 def experiment(
@@ -507,6 +555,9 @@ def experiment(
     return Experiment(
         plan=plan,
         per_arm=students_per_arm(mean, sd, RELEVANT_LIFT),
+        per_arm_untrimmed=students_per_arm(
+            now.raw_summary.mean, now.raw_summary.sd, RELEVANT_LIFT
+        ),
         per_arm_adjusted=students_per_arm(mean, sd * np.sqrt(1 - r**2), RELEVANT_LIFT),
         detectable_lift=power.lift(
             mean=mean, sd=sd, n_a=len(now.minutes) // 2, power=POWER, alpha=ALPHA

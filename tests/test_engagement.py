@@ -92,6 +92,35 @@ def test_subset_of_the_source(shipped):
     assert free.after.mean() == pytest.approx(117.64, rel=0.01)
 
 
+def test_what_trimming_decides_is_told(shipped):
+    """With the longest watchers out the same students have not changed; with all in they have."""
+    for plan in engagement.PLANS:
+        everybody, kept = shipped.pairs[plan], shipped.trimmed_pairs[plan]
+        assert everybody.paired_t.reject and not kept.paired_t.reject
+        assert len(kept.before) < len(everybody.before) < everybody.needed
+        said = say.pairs_sentence(shipped, plan)
+        assert "rests on the longest watchers" in said
+        assert f"asks for {everybody.needed:,} pairs, more than there are" in said
+    raw = {key: g.raw.mean() for key, g in shipped.groups.items()}
+    assert raw["free", "Q4 2022"] / raw["free", "Q4 2021"] == pytest.approx(0.79, abs=0.005)
+    assert "−48%" in say.answer_plan(shipped, "free")
+    assert "−21% with the top 1% in" in say.answer_plan(shipped, "free")
+    first = shipped.sensitivity[shipped.sensitivity.kept == 1].set_index("plan")
+    for plan, test in shipped.untrimmed.items():
+        assert first.difference[plan] == -test.estimate
+
+
+def test_the_rise_sits_where_the_sentence_says(shipped):
+    paid = shipped.comparisons["paid"]
+    assert paid.top == tuple(shipped.groups["paid", q].summary.p95 for q in engagement.QUARTERS)
+    assert paid.top_difference.high < 0 and "reached further" in say.shape_sentence(shipped, "paid")
+    even = engagement.analyse(tables(students(5)))
+    assert abs(even.comparisons["paid"].medians[1] / even.comparisons["paid"].medians[0] - 1) < 0.05
+    assert "that the busiest twentieth did is not shown" in say.shape_sentence(even, "paid")
+    few = engagement.analyse(tables(students(5, n=30)))
+    assert "too few students for an interval" in say.shape_sentence(few, "paid")
+
+
 def test_mirror_shows_regression_to_the_mean(shipped):
     for plan in engagement.PLANS:
         there, back = shipped.low_pairs[plan], shipped.mirror_pairs[plan]
@@ -182,6 +211,8 @@ def test_sentences_follow_the_data(paid, said, not_said):
     sentence = say.increase(study, "paid")
     assert said in sentence
     assert not_said not in sentence
+    (corrected,) = study.family.p_adjusted[study.family.test == study.countries.name]
+    assert say.p_value(corrected) in say.answer_countries(study)
     whole = " ".join(
         [say.answer_plan(study, "paid"), say.conclusion(study), say.recommendations(study)]
     )

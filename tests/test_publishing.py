@@ -191,6 +191,7 @@ def test_the_guide_s_columns_say_what_the_contract_says():
     assert "from 0 to 120" in age and "in years" in age and age.split("|")[4].strip() == "no"
     assert "Customer ID" in columns
     views = own_data.columns("customers", "paywall_views")
+    assert "one of `and`, `iOS`" in own_data.columns("customers", "users")
     assert "Other headers" not in views and "exactly when purchase" in views
     assert "may be missing" in own_data.row("customers", "releases")
     assert "may be missing" not in own_data.row("customers", "users")
@@ -207,12 +208,14 @@ def test_the_guide_s_view_makes_a_table_that_fits(tmp_path, monkeypatch):
     (sql,) = re.findall(r"^```sql\n(.*?)^```", read(GUIDE), re.MULTILINE | re.DOTALL)
     (tmp_path / "export.csv").write_text(
         "user_no,country,plan,quarter,minutes\n"
-        "1,us,pro,2021-Q4,10\n1,us,pro,2021-Q4,5\n1,us,pro,2022-Q4,7\n2,in,free,2022-Q4,3\n")
+        "1,us,pro,2021-Q4,10\n1,us,pro,2021-Q4,5\n1,us,pro,2022-Q4,7\n2,in,free,2022-Q4,3\n"
+        "3,us,free,2021-Q4,1\n3,gb,pro,2022-Q4,4\n")
     monkeypatch.chdir(tmp_path)
     duckdb.connect("mine.ddb").execute(sql).close()
     tables, problems = check_study("engagement", "duckdb://mine.ddb")
     assert (problems, tables.shipped) == ([], False)
     found = tables.table("students").order_by("student_id").to_pandas()
-    assert found.minutes_watched_21.fillna(-1).tolist() == [15, -1]
-    assert found.minutes_watched_22.tolist() == [7, 3]
-    assert found.paid.tolist() == [1, 0]
+    assert found.minutes_watched_21.fillna(-1).tolist() == [15, -1, 1]
+    assert found.minutes_watched_22.tolist() == [7, 3, 4]
+    assert found.paid.tolist() == [1, 0, 1]
+    assert found.student_country.tolist() == ["US", "IN", "GB"]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from analysis import churn, customers, engagement, experiment, mooc
 from analysis.claims import Audit
 from analysis.claims.claim import Verdict
+from analysis.report.engagement.sentences import trimmed_share
 from analysis.report.sentences import rise
 from analysis.report.text import MISSING, Prose, interval, number, percent, percents
 
@@ -29,7 +30,8 @@ def minutes(s: engagement.Headline) -> str:
     """What the mean of paying students has changed by."""
     value, low, high = rise(s.comparisons["paid"].welch)
     return _item(
-        f"{_signed(value, 1)} minutes", "a quarter for a paying student, a year later",
+        f"{_signed(value, 1)} minutes",
+        f"a quarter for a paying student, a year later, without the top {trimmed_share()}",
         "engagement", interval(low, high))
 
 

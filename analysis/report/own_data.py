@@ -27,7 +27,7 @@ def row(study: str, name: str) -> Prose:
     """What one row of a table is."""
     contract = _contract(study, name)
     optional = " The table may be missing." if contract.optional else ""
-    return Prose(f"In `{name}`, one row is {escape(contract.row)}.{optional}")
+    return Prose(f"In `{name}`, one row is {escape(contract.row.replace('`', ''))}.{optional}")
 
 
 def columns(study: str, name: str) -> Table:
@@ -35,7 +35,8 @@ def columns(study: str, name: str) -> Table:
     contract = _contract(study, name)
     rows = pd.DataFrame([_row(contract, column) for column in contract.columns])
     aliases = any(column.aliases for column in contract.columns)
-    return table(rows if aliases else rows.drop(columns="Other headers"))
+    shown = rows if aliases else rows.drop(columns="Other headers")
+    return table(shown, {"Values": str}, left=["Values"])
 
 
 def check_example() -> Table:
@@ -62,8 +63,11 @@ def _contract(study: str, name: str) -> TableContract:
 def _row(contract: TableContract, column: Column) -> dict[str, str]:
     kind = "text" if column.type == "text" else TYPES[column.type][1]
     kind = f"{kind}, in {column.unit}" if column.unit else kind
-    values = limits(column) if column.allowed else [kind, *limits(column)]
-    values += [rule.text for rule in contract.rules if rule.column == column.name]
+    values = [] if column.allowed else [kind]
+    values += limits(column) + [r.text for r in contract.rules if r.column == column.name]
+    values = [escape(value) for value in values]
+    if column.allowed and not column.allowed_as:  # "and" is a value, not a word
+        values[0] = Prose(f"one of {', '.join(f'`{value}`' for value in column.allowed)}")
     return {
         "Column": column.name,
         "Meaning": column.description.replace("`", ""),

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from analysis.stats._common import Record, Values, as_sample, check_fraction
-from analysis.stats.intervals import Interval
+from analysis.stats.intervals import Interval, quantile
 from analysis.stats.moments import Counts, Moments, as_moments
 from analysis.stats.resampling import resampled
 
@@ -253,6 +253,25 @@ def bootstrap_difference(
     tails = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))
     low, high = map(float, np.quantile(differences, tails))
     return Interval(estimate, low, high, confidence, "BCa bootstrap")
+
+
+def quantile_difference(
+    a: ArrayLike, b: ArrayLike, level: float, confidence: float = 0.95
+) -> Effect:
+    """The quantile of a minus that of b, without an assumption about the distributions.
+
+    Each quantile has its interval of order statistics; they are joined by the distances of the
+    limits from the estimates, squared and added (Zou & Donner 2008). Too few values beyond the
+    quantile leave a limit infinite; see `intervals.quantile`.
+
+    Raises:
+        ValueError: The level is not within (0, 1), or see `as_sample`.
+    """
+    x, y = (quantile(sample, level, confidence) for sample in (a, b))
+    value = x.estimate - y.estimate
+    low = value - float(np.hypot(x.estimate - x.low, y.high - y.estimate))
+    high = value + float(np.hypot(x.high - x.estimate, y.estimate - y.low))
+    return Effect(f"difference of {100 * level:g}% quantiles", value, low, high, confidence)
 
 
 def hodges_lehmann_shift(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Effect:

@@ -170,20 +170,35 @@ def trimmed_mean(sample: ArrayLike, cut: float = 0.2, confidence: float = 0.95) 
 
 
 def median(sample: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Distribution-free interval of the median between two order statistics.
-
-    The ranks come from the binomial distribution of the number of values below the median, so
-    the coverage is at least the nominal one (Thompson 1936; David & Nagaraja 2003, section
-    7.1). With too few values for the confidence (5 or fewer at 95%) the limits are infinite.
+    """Distribution-free interval of the median; see `quantile`.
 
     Raises:
         ValueError: See `as_sample`.
     """
+    return quantile(sample, 0.5, confidence)
+
+
+def quantile(sample: ArrayLike, level: float, confidence: float = 0.95) -> Interval:
+    """Distribution-free interval of a quantile between two order statistics.
+
+    The ranks come from the binomial distribution of the number of values below the quantile, so
+    the coverage is at least the nominal one (Thompson 1936; David & Nagaraja 2003, section
+    7.1). Where there are too few values on a side for the confidence (for the median 5 or fewer
+    in all at 95%, for the 95% quantile 71 or fewer) that limit is infinite.
+
+    Raises:
+        ValueError: The level is not within (0, 1), or see `as_sample`.
+    """
     check_fraction(confidence, "confidence")
+    check_fraction(level, "level")
     x = np.sort(as_sample(sample))
-    rank = int(stats.binom.ppf((1 - confidence) / 2, x.size, 0.5))
-    low, high = (x[rank - 1], x[x.size - rank]) if rank else (-np.inf, np.inf)
-    return Interval(float(np.median(x)), float(low), float(high), confidence, "order statistics")
+    tail = (1 - confidence) / 2
+    below = int(stats.binom.ppf(tail, x.size, level))
+    above = x.size - int(stats.binom.ppf(tail, x.size, 1 - level))
+    low = x[below - 1] if below else -np.inf
+    high = x[above] if above < x.size else np.inf
+    estimate = float(np.quantile(x, level))
+    return Interval(estimate, float(low), float(high), confidence, "order statistics")
 
 
 def proportion(

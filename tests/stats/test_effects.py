@@ -286,3 +286,26 @@ def test_a_mean_barely_above_nought_leaves_the_ratio_without_a_limit():
     found = effects.ratio_of_means([1.0, 2.0, 3.0], [-1.0, 1.0, 3e-200])
     assert found.value > 1e200
     assert (found.low, found.high) == (0, np.inf)
+
+
+def test_difference_of_quantiles_covers_the_true_one():
+    rng, runs = np.random.default_rng(31), 2_000
+    true = np.log(20) * (3 - 1)  # of exponential values with means 3 and 1
+    covered = 0
+    for _ in range(runs):
+        a, b = rng.exponential(3, 400), rng.exponential(1, 900)
+        effect = effects.quantile_difference(a, b, 0.95)
+        covered += effect.low < true < effect.high
+    assert 0.94 < covered / runs < 0.98  # order statistics cover a little more than asked for
+
+
+def test_difference_of_quantiles_turns_round_and_scales():
+    rng = np.random.default_rng(32)
+    a, b = rng.lognormal(size=200), rng.lognormal(size=300)
+    there, back = (effects.quantile_difference(*pair, 0.9) for pair in ((a, b), (b, a)))
+    scaled = effects.quantile_difference(60 * a, 60 * b, 0.9)
+    assert (back.value, back.low, back.high) == pytest.approx((-there.value, -there.high, -there.low))
+    assert (scaled.value, scaled.low, scaled.high) == pytest.approx(
+        (60 * there.value, 60 * there.low, 60 * there.high))
+    few = effects.quantile_difference(a[:20], b, 0.95)
+    assert few.high == np.inf and np.isfinite(few.low)

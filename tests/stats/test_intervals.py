@@ -58,6 +58,16 @@ def test_median_equals_scipy(name):
     assert limits(intervals.median(SAMPLES[name])) == [other.low, other.high]
 
 
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.95])
+@pytest.mark.parametrize("n", [5, 71, 72, 400])
+def test_quantiles_equal_scipy(n, level):
+    x = np.random.default_rng(n).lognormal(size=n)
+    other = stats.quantile_test(x, q=1, p=level).confidence_interval(0.95)
+    expected = [-np.inf if np.isnan(other.low) else other.low,
+                np.inf if np.isnan(other.high) else other.high]
+    assert limits(intervals.quantile(x, level)) == expected
+
+
 def test_proportions_equal_r():
     for (k, n), suffix in (((7, 45), ""), ((0, 20), "_none")):
         wilson = intervals.proportion(k, n)

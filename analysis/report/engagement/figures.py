@@ -74,9 +74,9 @@ def ecdf(s: study.Study) -> p9.ggplot:
 
 
 def lorenz(s: study.Study) -> p9.ggplot:
-    """Share of all minutes held by the students who watch least."""
+    """Share of all minutes, nothing trimmed, held by the students who watch least."""
     parts = [
-        descriptive.lorenz(g.minutes, points=120).assign(plan=plan, quarter=quarter)
+        descriptive.lorenz(g.raw, points=120).assign(plan=plan, quarter=quarter)
         for (plan, quarter), g in s.groups.items()
     ]
     frame = _plans(pd.concat(parts))

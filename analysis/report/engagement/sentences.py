@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from analysis import engagement as study
 from analysis.report import sentences as common
 from analysis.report.engagement import AFTER, BEFORE, PLAN_STUDENTS
@@ -35,7 +37,10 @@ def answer_plan(s: study.Headline, plan: str) -> Prose:
     who = PLAN_STUDENTS[plan].capitalize()
     finding = decide(c.welch).finding
     _, low, high = rise(c.welch)
-    size = f"{change(c.means[1] / c.means[0])} (95% interval of the change {interval(low, high)} minutes)"
+    size = (
+        f"{change(c.means[1] / c.means[0])} (95% interval of the change {interval(low, high)} "
+        f"minutes; {_with_everybody(s, plan)})"
+    )
     moved = f"from {number(c.means[0], 1)} to {number(c.means[1], 1)} minutes a quarter"
     if finding is Finding.LOWER:
         return Prose(f"**{who}** watched more on average, {moved}, {size}.")
@@ -46,15 +51,25 @@ def answer_plan(s: study.Headline, plan: str) -> Prose:
     )
 
 
+def _with_everybody(s: study.Headline, plan: str) -> str:
+    """How the mean changed if nobody is left out."""
+    before, after = (s.groups[plan, q].raw_summary.mean for q in study.QUARTERS)
+    return f"{change(after / before)} with the top {trimmed_share()} in"
+
+
 def answer_countries(s: study.Headline) -> Prose:
     """The answer to the third question in a sentence."""
     c = s.countries
     first, second = c.labels
-    if c.welch.reject:
-        more, less = (first, second) if c.welch.estimate > 0 else (second, first)
+    (p,) = s.family.p_adjusted[s.family.test == c.name]
+    if p <= study.ALPHA:
+        sign = 1 if c.welch.estimate > 0 else -1
+        more, less = (first, second) if sign > 0 else (second, first)
+        low, high = sorted((sign * c.welch.interval.low, sign * c.welch.interval.high))
         return Prose(
             f"In the free plan, students in **{more}** watch longer on average than those in "
-            f"**{less}** ({p_value(c.welch.p_value)})."
+            f"**{less}**, by {number(abs(c.welch.estimate), 1)} minutes "
+            f"(95% interval {interval(low, high)}; corrected {p_value(p)})."
         )
     gap = c.medians[0] - c.medians[1]
     tail = ""
@@ -63,7 +78,8 @@ def answer_countries(s: study.Headline) -> Prose:
         tail = f", although the typical student in {more} watches longer than the one in {less}"
     return Prose(
         f"In the free plan, the means of **{first}** and **{second}** are not shown to differ "
-        f"({p_value(c.welch.p_value)}){tail}."
+        f"({number(c.welch.estimate, 1)} minutes, 95% interval "
+        f"{interval(c.welch.interval.low, c.welch.interval.high)}; corrected {p_value(p)}){tail}."
     )
 
 
@@ -164,33 +180,57 @@ def mean_against_median(s: study.Study) -> Prose:
 
 
 def shape_sentence(s: study.Study, plan: str) -> Prose:
-    """How the typical student and the tail of a plan moved."""
-    a, b = (s.groups[plan, q].summary for q in study.QUARTERS)
-    who = PLAN_STUDENTS[plan]
-    middle, top = quotient(b.median, a.median), quotient(b.p90, a.p90)
-    if middle == 1 == top:
-        return Prose(f"Among {who} neither the middle nor the busiest tenth moved.")
-    if abs(middle - 1) < 0.05 and top > 1.05:
+    """How the typical student and the busiest of a plan moved."""
+    c, who = s.comparisons[plan], PLAN_STUDENTS[plan]
+    (a, b), busiest = c.medians, _busiest(c)
+    middle, moved = quotient(b, a), _top_moved(c)
+    if middle == 1 and c.top_difference.value == 0:
+        return Prose(f"Among {who} neither the middle nor the busiest twentieth moved.")
+    if abs(middle - 1) < 0.05:
+        reached = {
+            1: "while the busiest twentieth reached further",
+            -1: "while the busiest twentieth reached less far",
+            0: "and that the busiest twentieth did is not shown",
+        }[moved]
         return Prose(
-            f"Among {who} the middle hardly moved (median {number(a.median, 1)}, then "
-            f"{number(b.median, 1)} minutes) while the busiest tenth reached further "
-            f"(90th percentile {number(a.p90)}, then {number(b.p90)} minutes)."
+            f"Among {who} the middle hardly moved (median {number(a, 1)}, then {number(b, 1)} "
+            f"minutes) {reached} ({busiest})."
         )
     direction = (
         "to the left, towards fewer minutes" if middle < 1 else "to the right, towards more minutes"
     )
-    whole = (middle < 1) == (top < 1)
+    whole = moved == (-1 if middle < 1 else 1)
     return Prose(
-        f"Among {who} {'the whole curve' if whole else 'the middle of the curve'} moved {direction}: the "
-        f"median went from {number(a.median, 1)} to {number(b.median, 1)} minutes and the 90th "
-        f"percentile from {number(a.p90)} to {number(b.p90)}."
+        f"Among {who} {'the whole curve' if whole else 'the middle of the curve'} moved {direction}: "
+        f"the median went from {number(a, 1)} to {number(b, 1)} minutes ({busiest})."
+    )
+
+
+def _top_moved(c: study.Comparison) -> int:
+    """1 if the busiest are shown to have watched more, -1 if less, 0 if neither is shown."""
+    first_minus_second = c.top_difference
+    return int(first_minus_second.high < 0) - int(first_minus_second.low > 0)
+
+
+def _busiest(c: study.Comparison) -> str:
+    """The quantile of the busiest in both quarters, with the change and its interval."""
+    d = c.top_difference
+    ends = (
+        f"95% interval {interval(-d.high, -d.low, 0)}"
+        if isfinite(d.low) and isfinite(d.high)
+        else "too few students for an interval"
+    )
+    sign = "+" if -d.value > 0 else ""
+    return (
+        f"{number(100 * study.TOP)}th percentile {number(c.top[0])}, then {number(c.top[1])} "
+        f"minutes: {sign}{number(-d.value)}, {ends}"
     )
 
 
 def concentration(s: study.Study) -> Prose:
     """How much of the watching the top tenth does."""
     parts = [
-        f"{percent(s.groups[plan, AFTER].summary.top_10_share, 0)} of all minutes among {PLAN_STUDENTS[plan]}"
+        f"{percent(s.groups[plan, AFTER].raw_summary.top_10_share, 0)} of all minutes among {PLAN_STUDENTS[plan]}"
         for plan in study.PLANS
     ]
     return Prose(f"In {AFTER} the most active tenth of students watched {listing(parts)}.")
@@ -373,13 +413,34 @@ def pairs_sentence(s: study.Study, plan: str) -> Prose:
         if diff.reject
         else "which the paired test does not support as a change"
     )
+    rule = (
+        f" For changes as skewed as these the rule of thumb asks for {number(p.needed)} pairs, more "
+        "than there are."
+        if p.needed > len(p.before)
+        else ""
+    )
     return Prose(
         f"Of the {number(len(p.before))} {PLAN_STUDENTS[plan]} active in both quarters, {who} "
         f"({percent(more.estimate, 0)}, 95% interval {interval(100 * more.low, 100 * more.high, 0)}%); "
         f"their mean moved by {number(diff.estimate, 1)} minutes "
         f"(95% interval {interval(diff.interval.low, diff.interval.high)}), {mean_told} "
-        f"({p_value(diff.p_value)}).{few}"
+        f"({p_value(diff.p_value)}).{few}{rule}{_without_the_top(p, s.trimmed_pairs[plan])}"
     )
+
+
+def _without_the_top(p: study.Pairs, trimmed: study.Pairs | None) -> str:
+    """What is left of the mean change without the longest watchers of either quarter."""
+    if trimmed is None:
+        return ""
+    t = trimmed.paired_t
+    said = (
+        f" Without those in the top {trimmed_share()} of either quarter the mean moves by "
+        f"{number(t.estimate, 1)} minutes (95% interval "
+        f"{interval(t.interval.low, t.interval.high)}; {p_value(t.p_value)})"
+    )
+    if p.paired_t.reject and not t.reject:
+        return f"{said}: the change rests on the longest watchers."
+    return f"{said}."
 
 
 def low_sentence(s: study.Study) -> Prose:
@@ -478,13 +539,26 @@ def conclusion(s: study.Study) -> Prose:
         if c.welch.reject and c.mann_whitney.reject:
             told = f"{who} watched more, the typical one as well as the average"
         elif c.welch.reject:
-            told = f"{who} watched more on average, but the typical one did not: the heavy users watched more"
+            told = (
+                f"{who} watched more on average, but the typical one did not: the heaviest users of "
+                f"{AFTER} watched more than those of {BEFORE}"
+            )
         elif decide(c.welch).finding is Finding.CONTRARY:
             told = f"{who} watched less on average"
         else:
             told = f"for {who} neither an increase nor its absence is shown"
         sentences.append(told)
-    text = f"{capital(sentences[0])}; {sentences[1]}."
+    text = (
+        f"{capital(sentences[0])}; {sentences[1]}. "
+        f"That leaves out the top {trimmed_share()} of each group, as the source does; with them in, "
+        "the means changed by "
+        + listing(
+            f"{change(1 / s.untrimmed[plan].effect('ratio of means').value)} among "
+            f"{PLAN_STUDENTS[plan]} (95% interval {interval(*rise(s.untrimmed[plan])[1:])} minutes)"
+            for plan in study.PLANS
+        )
+        + "."
+    )
     t = s.turnover["free"]
     total = t.total_after / t.total_before
     if t.mean_after < t.mean_before and total > 1:
@@ -494,6 +568,15 @@ def conclusion(s: study.Study) -> Prose:
             "minutes *per student* at once, and no single average can report both."
         )
     return Prose(text)
+
+
+def experiment_terms() -> Prose:
+    """What the experiment is planned to see, and how surely."""
+    return Prose(
+        f"It should see a lift of the mean by {percent(study.RELEVANT_LIFT, 0)} with a "
+        f"[power](glossary.qmd#gl-power) of {percent(study.POWER, 0)}, in a two-sided test at "
+        f"{percent(study.ALPHA, 0)}."
+    )
 
 
 def experiment_sentence(s: study.Study) -> Prose:
@@ -523,9 +606,7 @@ def recommendations(s: study.Study) -> Prose:
     if paid.welch.reject and not paid.mann_whitney.reject:
         items.append(
             "**Ask the heavy users.** The rise among paying students sits in the upper tail "
-            f"(90th percentile {number(s.groups['paid', BEFORE].summary.p90)}, then "
-            f"{number(s.groups['paid', AFTER].summary.p90)} minutes): find out which feature they use, "
-            "before building more for everybody."
+            f"({_busiest(paid)}): find out which feature they use, before building more for everybody."
         )
     elif paid.welch.reject:
         items.append(

@@ -12,6 +12,7 @@ from analysis.report.engagement import AFTER, BEFORE, PLAN_CELLS, PLAN_NAMES
 from analysis.report.sentences import decision, effect_text, rise
 from analysis.report.tables import table
 from analysis.report.text import (
+    MISSING,
     NBSP,
     Prose,
     interval,
@@ -21,6 +22,7 @@ from analysis.report.text import (
     quotient,
     significant,
 )
+from analysis.stats.results import TestResult
 
 _one, _two = partial(number, digits=1), partial(number, digits=2)
 
@@ -86,9 +88,9 @@ def shape(s: study.Study) -> Prose:
             "Skewness": g.summary.skewness,
             "Excess kurtosis": g.summary.excess_kurtosis,
             "Mean / median": quotient(g.summary.mean, g.summary.median),
-            "Top 1% holds": g.summary.top_01_share,
-            "Top 10% holds": g.summary.top_10_share,
-            "Gini": g.summary.gini,
+            "Top 1% holds": g.raw_summary.top_01_share,
+            "Top 10% holds": g.raw_summary.top_10_share,
+            "Gini": g.raw_summary.gini,
         },
     )
     return table(
@@ -130,11 +132,22 @@ def variances(comparisons: list[study.Comparison]) -> Prose:
             "Test": label,
             "Statistic": significant(t.statistic),
             "df": _df(t),
-            "Critical": number(t.critical_value, 3),
+            "Critical": critical,
+            "Ratio of spreads": ratio,
             "p": p_value(t.p_value),
         }
         for c in comparisons
-        for label, t in (("F", c.f_test), ("Brown–Forsythe", c.brown_forsythe))
+        for label, t, critical, ratio in (
+            ("F", c.f_test, _outside(c.f_test), _ratio_of_sds(c.f_test)),
+            (
+                "Brown–Forsythe",
+                c.brown_forsythe,
+                Prose(f"above {number(c.brown_forsythe.critical_value, 3)}"),
+                effect_text(c.brown_forsythe.effects[0], inverse=True)
+                if c.brown_forsythe.effects
+                else MISSING,
+            ),
+        )
     ]
     frame = pd.DataFrame(rows)
     return table(frame, {name: Prose for name in frame.columns[2:]})
@@ -143,6 +156,17 @@ def variances(comparisons: list[study.Comparison]) -> Prose:
 def _df(t) -> Prose:
     both = (t.df,) if t.df_denominator is None else (t.df, t.df_denominator)
     return Prose(", ".join(number(df, 0 if float(df).is_integer() else 1) for df in both))
+
+
+def _outside(f: TestResult) -> Prose:
+    """Where the F test rejects."""
+    return Prose(f"below {number(f.critical_low, 3)} or above {number(f.critical_value, 3)}")
+
+
+def _ratio_of_sds(f: TestResult) -> Prose:
+    """Second group's standard deviation over the first's."""
+    value, low, high = (v**-0.5 for v in (f.estimate, f.interval.high, f.interval.low))
+    return Prose(f"{number(value, 2)} ({interval(low, high, 2)})")
 
 
 def steps(comparisons: list[study.Comparison]) -> Prose:
@@ -242,7 +266,7 @@ def _then(before: float, after: float) -> Prose:
     return Prose(f"{number(before, 1)}{NBSP}→{NBSP}{number(after, 1)}")
 
 
-def pairs(pairs: list[study.Pairs]) -> Prose:
+def pairs(pairs: list[study.Pairs | None]) -> Prose:
     """Students of both quarters, each against himself or herself."""
     rows = [
         {
@@ -256,6 +280,7 @@ def pairs(pairs: list[study.Pairs]) -> Prose:
             "Wilcoxon": p_value(p.wilcoxon.p_value),
         }
         for p in pairs
+        if p
     ]
     frame = pd.DataFrame(rows)
     return table(frame, {name: Prose for name in frame.columns[2:]})
@@ -283,6 +308,7 @@ def experiments(s: study.Study) -> Prose:
             "Mean": number(e.mean, 1),
             "SD": number(e.sd, 1),
             "Students an arm": number(e.per_arm),
+            "nobody dropped": number(e.per_arm_untrimmed),
             "with earlier minutes as covariate": number(e.per_arm_adjusted),
             "Lift that one quarter can show": percent(e.detectable_lift),
         }
