@@ -1,5 +1,7 @@
 -- Under a chapter's title, its executed notebook to download, as in the embedded renderer.
+-- Not on tables of one's own: the notebooks that Quarto copies are those of the shipped ones.
 function Pandoc(doc)
+  if (os.getenv("BOOK_DATA") or "") ~= "" then return nil end
   local stem = pandoc.path.split_extension(pandoc.path.filename(quarto.doc.input_file))
   local notebook = "notebooks/" .. stem .. ".ipynb"
   local file = io.open(pandoc.path.join{ quarto.project.directory, notebook })

@@ -77,7 +77,7 @@ def _embedded(root: Path, *, pdf: bool) -> int:
     started = time.perf_counter()
     book, runs = execute_book(root)
     rendered = [markdown.render(run, echo=book.echo, warning=book.warning) for run in runs]
-    written = pages.build(book, [run.chapter for run in runs], rendered, pdf=book.pdf and pdf)
+    written = pages.build(book, runs, rendered, pdf=book.pdf and pdf)
     executed = sum(not run.cached for run in runs)
     print(
         f"{book.output_dir.name}/: {len(runs)} pages, {executed} executed, "

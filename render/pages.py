@@ -11,19 +11,21 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+import nbformat
 import pypandoc
 import typst
 
 from render import qmd
 from render.book import Book, Page
 from render.errors import BookError
+from render.execute import Run
 from render.markdown import Rendered
-from render.notebooks import path_of
+from render.notebooks import path_of, to_notebook
 from render.qmd import Chapter
 
 HERE = Path(__file__).parent
@@ -34,13 +36,13 @@ TRIES = 5
 
 
 def build(
-    book: Book, chapters: Sequence[Chapter], rendered: Sequence[Rendered], *, pdf: bool = True
+    book: Book, runs: Sequence[Run], rendered: Sequence[Rendered], *, pdf: bool = True
 ) -> bool:
     """Writes `book.output_dir` anew; it stays as it was when anything fails.
 
     Args:
         book: What `_quarto.yml` says.
-        chapters: The chapters, one a page of the book.
+        runs: The executed chapters, one a page of the book.
         rendered: Their Markdown and files, in the same order.
         pdf: Make the PDF beside the website.
 
@@ -59,11 +61,11 @@ def build(
         aside = Path(name)
         work, site = aside / "work", aside / "site"
         site.mkdir()
-        _plan(book, chapters, rendered, work, pdf)
+        _plan(book, runs, rendered, work, pdf)
         # Website and PDF at the same time, each from a Pandoc of its own.
         with ThreadPoolExecutor(1) as beside:
             printing = beside.submit(_write_pdf, book, rendered, work, site) if pdf else None
-            _write_site(book, rendered, work, site)
+            _write_site(book, runs, rendered, work, site)
             if printing:
                 printing.result()
         (site / STAMP).write_text(json.dumps({"inputs": stamp, "files": _files(site)}))
@@ -74,14 +76,14 @@ def build(
 def _stamp(book: Book, rendered: Sequence[Rendered], pdf: bool) -> str:
     """Fingerprint of all that decides the output, this program included."""
     versions = [importlib.metadata.version(name) for name in ("pypandoc_binary", "typst")]
-    digest = hashlib.sha256(repr((book, pdf, versions)).encode())
+    offered = [page.href for page in book.pages if _offers_notebook(book, page)]
+    digest = hashlib.sha256(repr((book, pdf, versions, offered)).encode())
     for page in rendered:
         digest.update(page.text.encode())
         for name, content in sorted(page.files.items()):
             digest.update(name.encode() + content)
     sources = [path for path in sorted(HERE.rglob("*")) if path.suffix != ".pyc"]
-    notebooks = [path_of(page.source) for page in book.pages]
-    others = (*book.bibliography, *notebooks, LOST, book.image)
+    others = (*book.bibliography, LOST, book.image)
     for path in [*sources, *(book.root / path for path in others)]:
         if path.is_file():
             digest.update(path.name.encode() + path.read_bytes())
@@ -107,23 +109,26 @@ def _pdf_name(book: Book) -> str:
 # --- Pandoc ----------------------------------------------------------------------------------
 
 
-def _plan(book: Book, chapters, rendered, work: Path, pdf: bool) -> None:
+def _offers_notebook(book: Book, page: Page) -> bool:
+    """Whether a page's executed notebook can be had: where the project keeps one.
+
+    What is given is that of the present run, which may be on other tables than the one kept.
+    """
+    return (book.root / path_of(page.source)).is_file()
+
+
+def _plan(book: Book, runs, rendered, work: Path, pdf: bool) -> None:
     """Writes what book.lua is told."""
     work.mkdir()
     pages = []
-    for number, (page, chapter, text) in enumerate(
-        zip(book.pages, chapters, rendered, strict=True)
-    ):
+    for number, (page, run, text) in enumerate(zip(book.pages, runs, rendered, strict=True)):
         markdown = work / f"{number}.md"
         markdown.write_text(text.text, encoding="utf-8")
-        notebook = path_of(page.source)
+        notebook = str(path_of(page.source)) if _offers_notebook(book, page) else ""
         root = "../" * (len(PurePosixPath(page.href).parts) - 1)
         pages.append(
-            _planned(page, chapter, root, markdown)
-            | {
-                "file_names": list(text.files),
-                "notebook": str(notebook) if (book.root / notebook).is_file() else "",
-            }
+            _planned(page, run.chapter, root, markdown)
+            | {"file_names": list(text.files), "notebook": notebook}
         )
     plan = {
         **_lost(book, work),
@@ -219,24 +224,27 @@ def _line_of(book: Book, file: str, needle: str) -> int | None:
 # --- website ---------------------------------------------------------------------------------
 
 
-def _write_site(book: Book, rendered: Sequence[Rendered], work: Path, site: Path) -> None:
+def _write_site(
+    book: Book, runs: Sequence[Run], rendered: Sequence[Rendered], work: Path, site: Path
+) -> None:
     written = _pandoc(book, work, "site")
     if "lost" in written:
         (site / written["lost"]["href"]).write_text(written["lost"]["html"], encoding="utf-8")
-    for page, made, text in zip(book.pages, written["pages"], rendered, strict=True):
+    for page, made, run, text in zip(book.pages, written["pages"], runs, rendered, strict=True):
         target = site / made["href"]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(made["html"], encoding="utf-8")
-        _write_files(site / page.source.parent, text)
+        _write_files(site / page.source.parent, text.files)
+        if _offers_notebook(book, page):
+            notebook = nbformat.writes(to_notebook(run)).encode()
+            _write_files(site, {str(path_of(page.source)): notebook})
     shutil.copytree(THEME, site / "theme", ignore=shutil.ignore_patterns("page.html"))
     index = [entry for made in written["pages"] for entry in made["search"]]
     # "<" is escaped so that the text can never end a script element.
     text = json.dumps(index, ensure_ascii=False).replace("<", "\\u003c")
     (site / "search-index.js").write_text(f"window.SEARCH_INDEX = {text};\n", encoding="utf-8")
-    for name in (*(path_of(page.source) for page in book.pages), book.image):
-        if (book.root / name).is_file():
-            (site / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(book.root / name, site / name)
+    if (book.root / book.image).is_file():
+        _write_files(site, {book.image: (book.root / book.image).read_bytes()})
     if book.site_url:
         (site / "sitemap.xml").write_text(_sitemap(book), encoding="utf-8")
 
@@ -253,8 +261,8 @@ def _sitemap(book: Book) -> str:
     )
 
 
-def _write_files(folder: Path, text: Rendered) -> None:
-    for name, content in text.files.items():
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -265,7 +273,7 @@ def _write_files(folder: Path, text: Rendered) -> None:
 
 def _write_pdf(book: Book, rendered: Sequence[Rendered], work: Path, site: Path) -> None:
     for page, text in zip(book.pages, rendered, strict=True):
-        _write_files(work / page.source.parent, text)
+        _write_files(work / page.source.parent, text.files)
     source = work / "book.typ"
     source.write_text(_pandoc(book, work, "pdf")["typst"], encoding="utf-8")
     try:

@@ -377,6 +377,8 @@ def test_other_tables_give_other_conclusions(site, copy, tmp_path):
     assert "The mean of free-plan students rose" in after
     assert str(tmp_path) in after.replace("\\", "")
     assert "synthetic" not in after
+    notebook = (site / "notebooks" / "engagement.ipynb").read_text("utf-8")
+    assert "The mean of free-plan students rose" in notebook and rose not in notebook
     app = page(site, "chapters/customer-analytics.html").get_text(" ")
     assert "Keep the old paywall" in app and "Give the new paywall to everybody" not in app
     for chapter in ("mooc-segmentation", "trialer-ab-test"):

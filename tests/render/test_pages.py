@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 import site_check
@@ -551,14 +552,16 @@ def test_a_file_that_was_removed_is_made_again(tmp_path, capsys):
     assert "nothing to write" in capsys.readouterr().err
 
 
-def test_a_new_notebook_gets_its_link(tmp_path):
-    root = minimal(tmp_path, **{"notebooks/index.ipynb": "{}"})
+def test_the_notebook_is_that_of_the_run(tmp_path):
+    root = minimal(tmp_path)
+    assert build(root, "--html") == 0
+    assert not (root / "_book" / "notebooks").exists()
+    (root / "notebooks").mkdir()
+    (root / "notebooks" / "index.ipynb").write_text('{"cells": ["of other tables"]}')
     assert build(root, "--html") == 0
     assert site_check.problems(root / "_book") == []
-    assert (root / "_book" / "notebooks" / "index.ipynb").read_text() == "{}"
-    (root / "notebooks" / "index.ipynb").write_text('{"cells": []}')
-    assert build(root, "--html") == 0
-    assert (root / "_book" / "notebooks" / "index.ipynb").read_text() == '{"cells": []}'
+    given = nbformat.read(root / "_book" / "notebooks" / "index.ipynb", as_version=4)
+    assert "of other tables" not in str(given) and given.cells[0].source.strip()
     assert "notebooks/index.ipynb" in (root / "_book" / "index.html").read_text("utf-8")
 
 
