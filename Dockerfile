@@ -36,6 +36,8 @@ RUN mkdir analysis render \
  && make .venv/.ready \
  && rm -rf ~/.cache
 COPY --chown=1000:1000 . .
+# The lock files that were copied last are those that the environment was made of.
+RUN touch .venv/.ready
 
 ENV ENGINE=$ENGINE PYTHONDONTWRITEBYTECODE=1
 CMD ["make", "book"]

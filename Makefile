@@ -1,5 +1,5 @@
 # `make book` builds the website and the PDF, `make test` runs every check.
-# Needed: Python >= 3.11 with its venv module, and make. All else goes into .venv.
+# Needed: Python 3.11 to 3.14 with its venv module, and make. All else goes into .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,8 +19,8 @@ help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
 
 $(READY): requirements-uv.lock requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python >= 3.11 is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+	  { echo "Python 3.11 to 3.14 is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV) (half a minute, once)"
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@$(PIP) --require-hashes -r requirements-uv.lock
@@ -33,9 +33,8 @@ $(SPARK): requirements-spark.lock $(READY)
 	@if command -v java >/dev/null; then \
 	  echo "Adding Spark to $(VENV) (half a gigabyte, once)" && \
 	  { $(UV) --no-build-isolation -C=--build-option=--compression=stored --require-hashes -r $< || \
-	    $(PIP) --no-build-isolation --require-hashes -r $<; }; \
+	    $(PIP) --no-build-isolation --require-hashes -r $<; } && touch $@; \
 	else echo "No java on the PATH: the tests on Spark will be skipped"; fi
-	@touch $@
 
 book: $(READY)  ## Build website and PDF into _book/ (ENGINE=quarto|embedded forces a renderer)
 	@$(RUN) -m render book

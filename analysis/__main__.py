@@ -45,8 +45,8 @@ the contracts. Where a table is there already, nothing is written.
 """
 _CHECK = """\
 Holds tables against their contracts (data/README.md) and prints, as one table, all that does not
-fit: file, column, row, value, rule, and how many rows. An error stops the book (exit code 1); a
-warning says how the book handles the rows.
+fit: file, column, row, value, rule, and how many rows. An error stops the book (exit code 1), and so
+does a study that is named and not there; a warning says how the book handles the rows.
 """
 _RESULTS = """\
 Prints every number that a study's chapter reports, by name, on standard output; warnings go to
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         description=_CHECK, formatter_class=formatter,
     )
     check.add_argument("studies", nargs="*", metavar="STUDY", default=[],
-                       help=f"{studies}; several may be named (default: all)")
+                       help=f"{studies}; several may be named (default: all that are there)")
     check.set_defaults(run=_check)
 
     results = commands.add_parser(
@@ -180,36 +180,53 @@ def _template(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     """Print what does not fit as a table; what was read is said on standard error."""
-    problems, fits = [], []
+    problems, fits, lacking = [], [], []
     for study in options.studies or contracts.CONTRACTS:
         with _progress():
-            tables, found = sources.check_study(study, options.data)
+            own = sources.check_own(study, options.data)
+            if own is None:
+                lacking.append(study)
+                continue
+            tables, found = own
             faults = any(problem.severity == "error" for problem in found)
             rows = {} if faults else {
                 name: table.count().to_pyarrow().as_py() for name, table in tables.tables.items()
             }
-        _say_where(tables)
+        print(f"{study}: {tables.origin}", file=sys.stderr)
         problems += found
-        fits += [f"{study}/{name}: {n:,} rows fit the contract" for name, n in rows.items()]
+        fits += [_fits(f"{study}/{name}", n) for name, n in rows.items()]
     print(*fits, sep="\n", end="\n" if fits else "")
     if problems:
         frame = checks.to_frame(problems)
         cells = frame.astype(object).where(frame.notna(), "").values
         print(tabulate(cells, headers=list(frame.columns), disable_numparse=True))
-    return 1 if any(problem.severity == "error" for problem in problems) else 0
+    for study in lacking if options.studies else ():
+        print(f"error: {study}: {sources.lacking(study, options.data)}", file=sys.stderr)
+    if lacking and not options.studies:
+        print(f"nothing for {', '.join(lacking)}", file=sys.stderr)
+    faults = any(problem.severity == "error" for problem in problems)
+    return 1 if faults or (lacking and (options.studies or not fits)) else 0
+
+
+def _fits(table: str, rows: int) -> str:
+    if not rows:  # others would not have come this far
+        return f"{table}: no rows, and none needed"
+    return f"{table}: {rows:,} row{'s fit' if rows > 1 else ' fits'} the contract"
 
 
 def _results(options: argparse.Namespace) -> int:
     with _progress():
         tables = sources.open_study(options.study, options.data)
+        if tables.fallback:
+            print(f"error: {options.study}: {sources.lacking(options.study, options.data)}",
+                  file=sys.stderr)
+            return 1
         log.info("computing the numbers of %s", options.study)
         try:
             found = importlib.import_module(STUDIES[options.study]).results(tables)
         except ValueError as error:  # tables that fit and are still too few, or all alike
             print(f"error: {options.study}: {error}", file=sys.stderr)
             return 1
-    if tables.fallback:
-        _say_where(tables)
     for problem in tables.warnings:
         print(f"warning: {problem}; {problem.handling}", file=sys.stderr)
     values = {name: scalar(value) for name, value in found.items()}
@@ -236,11 +253,6 @@ def _simulate(options: argparse.Namespace) -> int:
     for path, rows in written.items():
         print(f"{path}: {rows:,} rows", file=sys.stderr)
     return 0
-
-
-def _say_where(tables: sources.Tables) -> None:
-    note = " (nothing for this study in the place named)" if tables.fallback else ""
-    print(f"{tables.study}: {tables.origin}{note}", file=sys.stderr)
 
 
 if __name__ == "__main__":

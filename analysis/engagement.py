@@ -334,8 +334,8 @@ def group(students: pd.DataFrame, plan: str, quarter: str) -> Group:
     raw = np.sort(students.loc[students.plan == plan, quarter].dropna().to_numpy(float))
     if len(raw) < 3 or np.ptp(raw) == 0:
         raise TooFewStudents(
-            f"engagement/students: {len(raw)} {plan} students with minutes in {quarter}"
-            f" ({COLUMNS[quarter]}); a comparison needs at least three, with different minutes"
+            f"engagement/students: {len(raw)} {plan} {'student' if len(raw) == 1 else 'students'} "
+            f"with minutes in {quarter} ({COLUMNS[quarter]}); a comparison needs at least three, with different minutes"
         )
     trimmed = descriptive.trim_upper(raw, TRIM)
     return Group(

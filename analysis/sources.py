@@ -117,11 +117,28 @@ def check_study(study: str, where: str | Path | None = None) -> tuple[Tables, li
 
     Where there are errors, the tables are those that have all columns, whatever is in them.
     """
+    return check_own(study, where) or _check_folder(study, SHIPPED, fallback=True)
+
+
+def check_own(
+    study: str, where: str | Path | None = None
+) -> tuple[Tables, list[Problem]] | None:
+    """Like `check_study`, but None where the place has nothing for the study; see `lacking`."""
     if study not in CONTRACTS:
         raise SourceError(f"no study {study!r}; there is {', '.join(CONTRACTS)}")
     where = _where(where)
-    check = _check_backend if _url(where) else _check_folder
-    return check(study, where) or _check_folder(study, SHIPPED, fallback=True)
+    return (_check_backend if _url(where) else _check_folder)(study, where)
+
+
+def lacking(study: str, where: str | Path | None = None) -> str:
+    """What a place that has nothing for a study would have to hold."""
+    where, table = _where(where), CONTRACTS[study].tables[0].name
+    if _url(where):
+        return f"{_mask(str(where))} has nothing for this study: no table {study}_{table}"
+    names = sorted(path.name for path in Path(where).glob("*"))
+    holds = ", ".join(map(checks.show, names[:10])) or "nothing"
+    missing = Path(where, study, f"{table}.csv")
+    return f"{where} has nothing for this study: no {missing} (or .parquet); the folder holds {holds}"
 
 
 def _where(where: str | Path | None) -> str | Path:
@@ -134,8 +151,9 @@ def _url(where: str | Path) -> bool:
 
 def _mask(url: str) -> str:
     """A connection URL without its secrets."""
-    url = re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", url)
-    return re.sub(r"((?:password|token|secret)=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
+    url = re.sub(r"(://[^/@:]*):.*@", r"\1:***@", url)  # a password may hold any sign
+    secret = r"([^?&]*(?:pass|pwd|token|secret|key|credential)[^=&]*=)[^&]*"
+    return re.sub(secret, r"\1***", url, flags=re.IGNORECASE)
 
 
 def _check_folder(

@@ -15,7 +15,6 @@ import platform
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -60,12 +59,11 @@ def main() -> None:
 
 def measured(script: str, arguments: tuple[str, ...]) -> str:
     """What a benchmark prints, after a line on when and where it was run."""
-    about, started = where(), time.perf_counter()
+    about = where()
     done = subprocess.run(
         [sys.executable, str(HERE / script), *arguments], cwd=HERE.parent, stdout=subprocess.PIPE,
         text=True, env=os.environ | {"PYTHONPATH": str(HERE.parent), "OPENBLAS_NUM_THREADS": "1"})
-    minutes = (time.perf_counter() - started) / 60
-    said = f"`bench/{script}`, {about}; {minutes:.1f} minutes.\n\n{done.stdout.strip()}"
+    said = f"`bench/{script}`, {about}.\n\n{done.stdout.strip()}"
     return said + (f"\n\nEnded with exit code {done.returncode}." if done.returncode else "")
 
 
@@ -80,9 +78,10 @@ def put(heading: str, said: str) -> None:
 def where() -> str:
     """The day, the machine and the versions; ratios within a table travel better than seconds."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    return (f"{dt.date.today()}, {processor()}, {os.cpu_count()} cores, load "
-            f"{os.getloadavg()[0]:.1f}, {platform.system()}, Python {platform.python_version()}, "
-            f"{versions}")
+    load = os.getloadavg()[0]
+    busy = f"load {load:.1f}, " if load > 0.5 else ""
+    return (f"{dt.date.today()}, {processor()}, {os.cpu_count()} cores, {busy}{platform.system()}, "
+            f"Python {platform.python_version()}, {versions}")
 
 
 def processor() -> str:

@@ -76,10 +76,25 @@ def test_check_prints_every_problem(folder, run):
     assert r"'<b>|\x1b[1m'" in out
 
 
-def test_check_says_when_the_shipped_tables_stand_in(tmp_path, run):
-    code, _, err = run("check", "--data", tmp_path, "netflix")
-    assert code == 0
-    assert "nothing for this study in the place named" in err
+def test_a_study_that_is_named_must_be_there(folder, run):
+    """The shipped tables never stand in where somebody asks about tables of their own."""
+    (folder / "subscribers.csv").write_text("")
+    for command in ("check", "results"):
+        code, out, err = run(command, "netflix", "--data", folder)
+        assert (code, out) == (1, "")
+        assert f"no {folder / 'netflix' / 'subscribers.csv'} (or .parquet)" in err
+        assert "the folder holds 'engagement', 'subscribers.csv'" in err
+    code, _, err = run("check", "engagement", "netflix", "--data", folder)
+    assert code == 1 and "error: netflix" in err and "error: engagement" not in err
+
+
+def test_check_without_a_name_looks_at_what_is_there(folder, tmp_path, run):
+    code, out, err = run("check", "--data", folder)
+    assert (code, out) == (0, "engagement/students: 2 rows fit the contract\n")
+    assert "nothing for customers, mooc, netflix, trialers" in err
+    (tmp_path / "empty").mkdir()
+    code, out, err = run("check", "--data", tmp_path / "empty")
+    assert (code, out) == (1, "") and "nothing for engagement" in err
 
 
 def test_book_data_is_used(folder):

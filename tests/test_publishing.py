@@ -163,7 +163,8 @@ def test_what_the_container_copies_and_makes_exists():
     assert all((ROOT / name).exists() for name in named)
     config = yaml.safe_load(read("_quarto.yml"))
     needed = [*config["book"]["chapters"], *config["book"]["appendices"], *config["filters"],
-              config["bibliography"], config["project"]["pre-render"]]
+              config["bibliography"], config["project"]["pre-render"], "404.qmd",
+              *config["project"]["resources"]]
     for file in needed:
         assert Path(file).parts[0] in named, file
     # The environment's target is a file of the Makefile, whose name stands there in two parts.

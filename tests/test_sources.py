@@ -353,6 +353,18 @@ def test_a_password_is_not_repeated():
     assert "nosuch://me:***@server/base?token=***&a=b" in str(caught.value)
 
 
+@pytest.mark.parametrize(("url", "shown"), [
+    ("postgres://bob:a/b@localhost:1/x", "postgres://bob:***@localhost:1/x"),
+    ("postgres://bob:a@b/c@server/x", "postgres://bob:***@server/x"),
+    ("mysql://server/x?passwd=hunter&a=b", "mysql://server/x?passwd=***&a=b"),
+    ("s://h/x?private_key=K&aws_secret_access_key=K&Credential=K",
+     "s://h/x?private_key=***&aws_secret_access_key=***&Credential=***"),
+    ("duckdb://a.ddb?threads=2", "duckdb://a.ddb?threads=2"),
+])
+def test_secrets_of_every_kind_are_masked(url, shown):
+    assert sources._mask(url) == shown
+
+
 def test_an_unknown_study():
     with pytest.raises(sources.SourceError, match="no study 'nope'; there is engagement"):
         sources.open_study("nope")
