@@ -143,7 +143,7 @@ def test_nothing_is_published_that_fails_a_check():
     assert jobs["test"] == {"uses": "./.github/workflows/test.yml"}
     steps = yaml.safe_load(read(".github/workflows/test.yml"))["jobs"]["test"]["steps"]
     runs = [step.get("run") for step in steps]
-    assert runs.index("chromium --version") < runs.index("make test")
+    assert runs.index("chromium --version && pdftotext -v") < runs.index("make test")
     assert 'which("chromium")' in read("tests/browser.py")
 
 
