@@ -251,7 +251,10 @@ def test_the_churn_tables_print_the_results_of_the_command_line(site, results):
     for key in ("offers.effects.promo_used.exposed_rate", "offers.effects.promo_used.others_rate",
                 "churn_rate.estimate"):
         assert text.percent(results[key]) in said
-    assert text.number(results["plans.limits.high"]) in said
+    low, high, here = (
+        text.number(results[f"plans.{name}"])
+        for name in ("limits.low", "limits.high", "still_here"))
+    assert f"{low} to {high} of the {here} still there may churn in a month" in said
 
 
 def test_the_trialers_tables_print_the_results_of_the_command_line(site, results):

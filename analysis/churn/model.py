@@ -12,6 +12,7 @@ looked up anew in each fold's training data.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -183,6 +184,10 @@ class Fitted:
             `from_value` or `to_value`, all else as it is: `risk_from`, `risk_to` and their
             difference `spread` with `spread_low`, `spread_high` (delta method, widened for the
             pairs of values from which the two were picked; Bonferroni).
+        bounds: How far a trait of the logit may move the average risk of those at risk, all else as
+            it is: by trait, the largest distance from 0 (a share) of the limits of the difference
+            between its tenth and its ninetieth percentile among them, or between any two values of
+            a category (delta method, widened for the pairs; Bonferroni).
         drivers: The traits found, strongest first.
         curvature: Whether the square of a number adds to its line: index `trait`; `statistic`
             (likelihood ratio, 1 df), `p_value`, `p_adjusted` (Holm), `estimate` (log odds per
@@ -202,6 +207,7 @@ class Fitted:
     coefficients: pd.DataFrame
     tests: pd.DataFrame
     ranking: pd.DataFrame
+    bounds: Mapping[str, float]
     drivers: tuple[str, ...]
     curvature: pd.DataFrame
     link: Check | None
@@ -560,6 +566,7 @@ def _fitted(
         coefficients=_coefficients(logit, x, open_, codings),
         tests=tests,
         ranking=ranking,
+        bounds=_bounds(open_, x, codings, logit),
         drivers=tuple(ranking.index[ranking["found"]]),
         curvature=_curvature(x, y, n, logit),
         link=regression.link_test(logit, x, y, n),
@@ -904,6 +911,24 @@ def _spread(
         "risk_from": risks[start], "risk_to": risks[end], "spread": spread,
         "spread_low": spread - margin, "spread_high": spread + margin,
     }
+
+
+def _bounds(
+    rows: pd.DataFrame, x: Design, codings: list[_Coding], logit: Logit
+) -> dict[str, float]:
+    """See `Fitted.bounds`; `rows` are those at risk, and `x` their design."""
+    found = {}
+    for trait in dict.fromkeys(coding.trait for coding in codings):
+        values = [_average(trait, value, rows, x, [], codings, logit)
+                  for value in _values(trait, rows, [], codings)]
+        pairs = list(itertools.combinations(values, 2))
+        z = stats.norm.isf(ALPHA / 2 / max(1, len(pairs)))
+        ends = [0.0]
+        for (risk, slope), (other, less) in pairs:
+            error = np.sqrt((slope - less) @ logit.covariance @ (slope - less))
+            ends.append(abs(risk - other) + z * float(error))
+        found[trait] = max(ends)
+    return found
 
 
 def _values(trait: str, rows: pd.DataFrame, rules: list[Rule], codings: list[_Coding]) -> list:

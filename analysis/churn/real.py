@@ -573,6 +573,14 @@ def _median(values: pd.Series) -> float:
 # The source.
 
 
+def _dealt(total: int, cells: int) -> list[int]:
+    """Whole numbers as even as can be whose sums up to any cell are right to within a half.
+
+    Each cell rounded by itself would add up to another total, and to another rate.
+    """
+    return np.diff(np.rint(np.linspace(0, total, cells + 1))).astype(int).tolist()
+
+
 @functools.cache
 def published() -> Published:
     """What the source's printed figures tell: shares, means, two relations, churn by month.
@@ -605,9 +613,9 @@ def published() -> Published:
     # Subscribers of each month follow from the churned and their rate.
     early = round(PUBLISHED_CHURNED / PUBLISHED_RATE)
     later = PUBLISHED_LAST - PUBLISHED_EDGE
-    at_risk = [early / PUBLISHED_EDGE] * PUBLISHED_EDGE + [(n - early) / later] * later
-    churned = [PUBLISHED_CHURNED / PUBLISHED_EDGE] * PUBLISHED_EDGE + [0] * later
-    cliff = edges.cliff([round(x) for x in churned], [round(x) for x in at_risk], WINDOW)
+    at_risk = _dealt(early, PUBLISHED_EDGE) + _dealt(n - early, later)
+    churned = _dealt(PUBLISHED_CHURNED, PUBLISHED_EDGE) + [0] * later
+    cliff = edges.cliff(churned, at_risk, WINDOW)
     share = cliff.rate
     signs = [
         Sign("equal_categories", "spread", _some(counts["p_even"], 1 / 2),

@@ -134,6 +134,30 @@ def test_effects_in_points_are_those_of_r(shipped):
             (spread - margin, spread + margin), rel=1e-6, abs=1e-9)
 
 
+def test_bounds_are_those_of_the_model_fitted_to_those_at_risk(shipped, netflix_study):
+    """From the coefficients alone, by moving everybody at risk and differences in the slope."""
+    f = shipped.fit
+    assert list(f.bounds) == list(f.tests.index)
+    assert all(0 < bound < 1 for bound in f.bounds.values())
+    # An offer is one pair of values, so its bound is where the interval of its effect in points
+    # ends, but for the average over those at risk, which both have.
+    row = f.coefficients.loc[("promo_used", "Yes")]
+    assert f.bounds["promo_used"] == pytest.approx(-row["difference_low"], rel=0.02)
+    # What is averaged over all is less than what is averaged over those at risk alone.
+    share = shipped.at_risk / shipped.subscribers
+    offer = f.ranking.loc["promo_used"]
+    assert f.bounds["promo_used"] * share == pytest.approx(
+        max(abs(offer["spread_low"]), abs(offer["spread_high"])), rel=1e-9)
+
+
+def test_bounds_where_everybody_is_at_risk_end_where_the_spreads_do():
+    f = study.from_people(made(2, 900, planted)).fit
+    for trait, row in f.ranking.iterrows():
+        ends = max(abs(row["spread_low"]), abs(row["spread_high"]))
+        pairs = len(f.coefficients.loc[[trait]]) > 1  # another pair may have the wider interval
+        assert f.bounds[trait] == pytest.approx(ends) or (pairs and f.bounds[trait] > ends)
+
+
 def test_who_is_at_risk_is_found(shipped):
     r = json.loads(ORACLE.read_text())
     assert len(shipped.decided) == 1

@@ -315,4 +315,9 @@ def test_what_the_published_figures_tell():
     assert found.queries.p_value == pytest.approx(
         2 * stats.t.sf(0.01 * math.sqrt(3498 / (1 - 0.0001)), 3498))
     assert found.cliff.place == 23 and found.cliff.p_edge < 1e-3
+    # The printed rate comes out of the counts that follow from it, whatever the window.
+    assert found.cliff.rate.estimate == pytest.approx(study.PUBLISHED_RATE, abs=0.002)
+    for total, cells in ((397, 24), (1418, 24), (2082, 36), (5, 7), (0, 3)):
+        dealt = study._dealt(total, cells)
+        assert sum(dealt) == total and len(dealt) == cells and max(dealt) - min(dealt) <= 1
     assert found.verdict.reading == Reading.SIMULATED and found.verdict.recorded == 0

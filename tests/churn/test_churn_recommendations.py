@@ -12,7 +12,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 from test_churn_reductions import subscribers, tables
 
 from analysis.churn import devices, lengths, offers, plans, traits
-from analysis.churn.recommendations import Verdict, many_profiles, recommendations
+from analysis.churn.recommendations import (
+    HEADINGS,
+    RULE,
+    STEPS,
+    Evidence,
+    Verdict,
+    many_profiles,
+    recommendations,
+)
 from analysis.churn.reductions import reduce
 
 
@@ -39,10 +47,42 @@ def test_the_shipped_table_has_other_answers_than_its_source(netflix_study):
     verdict = found.judged.verdict
     # Planted: churn is flat over the first 24 months and ends there; genre, region, device and
     # profiles do not matter; offers go with less churn; late payment matters most.
-    assert (verdict[["genres", "markets", "devices", "profiles"]] == Verdict.DROP).all()
-    assert (verdict[["first_months", "after_year", "support"]] == Verdict.CHANGE).all()
-    assert verdict["offers"] == Verdict.KEEP
+    nothing = ["genres", "markets", "devices", "profiles", "inactive", "support"]
+    assert (verdict[nothing] == Verdict.DROP).all()
+    assert (verdict[["first_months", "after_year", "feedback"]] == Verdict.CHANGE).all()
+    assert (verdict[["test", "watch", "offers"]] == Verdict.KEEP).all()
     assert found.unaddressed[0] == "payment_history"
+
+
+def test_the_rule_is_the_one_that_the_chapter_prints():
+    chapter = (Path(__file__).parents[2] / "chapters/netflix-churn.qmd").read_text("utf-8")
+    assert "is *kept* if what it rests on is shown." in chapter
+    assert "It is *changed* if that is not shown as the source has it, but the same" in chapter
+    assert "*dropped* if the contrary is shown, and also if nothing of the kind is." in chapter
+    assert "right whatever the evidence: they are kept, and changed where" in chapter
+    assert {evidence for evidence, verdict in RULE.items() if verdict == Verdict.KEEP} == {
+        Evidence.SHOWN, Evidence.NOT_NEEDED}
+    assert RULE[Evidence.ELSEWHERE] == Verdict.CHANGE
+    assert RULE[Evidence.CONTRARY] == RULE[Evidence.NOT_SHOWN] == Verdict.DROP
+    assert set(RULE) == set(Evidence)
+
+
+@pytest.mark.parametrize("seed", range(20, 26))
+def test_what_is_not_shown_is_dropped_and_never_kept(seed):
+    """Where nothing goes with churn, nothing that rests on it stays, whatever it is."""
+    frame, _ = world(seed, n=1500)
+    for advice, (verdict, reason) in judged(frame).items():
+        if advice not in (*STEPS, "after_year") and reason in ("alike", "open", "none"):
+            assert verdict == Verdict.DROP, advice
+
+
+def test_the_headings_are_those_of_the_source(netflix_study):
+    """Its ten recommendations and three next steps, by what is judged together."""
+    lines = netflix_study.recommendations.judged.index
+    count = {line: HEADINGS.get(line, 1) for line in lines}
+    assert set(STEPS) < set(lines) and all(count[step] == 1 for step in STEPS)
+    assert sum(count[line] for line in lines if line not in STEPS) == 10
+    assert count["genres"] == count["markets"] == 2 and count["offers"] == 0
 
 
 def world(seed=2, n=4000, **columns):
@@ -67,11 +107,13 @@ def raised(frame, rng, where, rate=0.45):
 def test_what_is_planted_is_what_is_recommended():
     frame, rng = world()
     alike = judged(frame)
-    assert alike["first_months"] == (Verdict.CHANGE, "alike")
+    assert alike["first_months"] == (Verdict.DROP, "alike")
     assert alike["after_year"] == (Verdict.KEEP, "alike")
     assert alike["genres"] == alike["markets"] == alike["devices"] == (Verdict.DROP, "alike")
-    assert alike["support"] == (Verdict.CHANGE, "alike")
-    assert alike["offers"] == (Verdict.CHANGE, "open")
+    assert alike["support"] == (Verdict.DROP, "alike")
+    assert alike["offers"] == (Verdict.DROP, "open")
+    assert alike["test"] == alike["watch"] == (Verdict.KEEP, "planned")
+    assert alike["feedback"] == (Verdict.CHANGE, "everybody")
 
     judge = functools.partial(judged, by_device=engagement(frame))
     early = judge(raised(frame, rng, frame.subscription_months <= 3))
@@ -79,7 +121,7 @@ def test_what_is_planted_is_what_is_recommended():
     later = judge(raised(frame, rng, frame.subscription_months > 3))
     assert later["first_months"] == (Verdict.DROP, "lower")
     year = judge(raised(frame, rng, frame.subscription_months <= 12))
-    assert year["after_year"] == (Verdict.DROP, "lower")
+    assert year["after_year"] == (Verdict.CHANGE, "lower")
     late = judge(raised(frame, rng, frame.subscription_months > 12))
     assert late["after_year"] == (Verdict.KEEP, "higher")
     some = judge(raised(frame, rng, (frame.genre == "News") | (frame.profiles >= 3), 0.35))
@@ -100,11 +142,16 @@ def test_devices_and_inactivity():
     frame, rng = world(3)
     behind = frame.assign(engagement_rate=np.where(
         frame.device.isin(["Mobile"]), rng.integers(1, 8, len(frame)), frame.engagement_rate))
-    assert judged(behind)["devices"] == (Verdict.KEEP, "lower")
+    found = judged(behind)
+    assert found["devices"] == (Verdict.KEEP, "lower")
+    assert found["feedback"] == (Verdict.KEEP, "behind")
     ahead = frame.assign(engagement_rate=np.where(
         frame.device.isin(["Mobile", "Tablet"]), rng.integers(4, 11, len(frame)),
         frame.engagement_rate))
-    assert judged(ahead)["devices"] == (Verdict.DROP, "alike")
+    found = judged(ahead)
+    assert found["devices"] == (Verdict.DROP, "higher")
+    assert found["feedback"] == (Verdict.CHANGE, "everybody")
+    assert judged(raised(ahead, rng, frame.device == "TV"))["devices"] == (Verdict.DROP, "higher")
     judge = functools.partial(judged, by_device=engagement(frame))
     leaving = judge(raised(frame, rng, frame.device == "TV"))
     assert leaving["devices"] == (Verdict.CHANGE, "churn")
@@ -112,6 +159,8 @@ def test_devices_and_inactivity():
     assert idle["inactive"] == (Verdict.KEEP, "lower")
     busy = judge(raised(frame, rng, frame.engagement_rate > 7))
     assert busy["inactive"] == (Verdict.DROP, "higher")
+    both = judge(raised(frame, rng, (frame.engagement_rate > 7) | (frame.daily_watch_hours < 2)))
+    assert both["inactive"] == (Verdict.DROP, "mixed")
 
 
 def test_an_end_of_churn_moves_the_reward():
@@ -119,13 +168,32 @@ def test_an_end_of_churn_moves_the_reward():
     judge = functools.partial(judged, by_device=engagement(frame))
     for last, expected in ((24, (Verdict.CHANGE, "ends")), (9, (Verdict.DROP, "ended"))):
         ended = frame.assign(churned=frame.churned * (frame.subscription_months <= last))
-        assert judge(ended)["after_year"] == expected
+        found = judge(ended)
+        assert found["after_year"] == expected
+        if last == 24:  # the first months are not shown to be worse, but when churn ends is
+            assert found["first_months"] == (Verdict.CHANGE, "ends")
+
+
+def test_a_reward_needs_somebody_who_leaves_after_a_year():
+    """Few have been there for longer than a year and none of them has left: chance, perhaps."""
+    frame = subscribers(7, 200).assign(
+        subscription_months=np.r_[np.full(197, 5), np.full(3, 20)], churned=0)
+    frame.loc[:19, "churned"] = 1
+    assert judged(frame)["after_year"] == (Verdict.DROP, "none")
 
 
 @pytest.mark.parametrize("churned", [0, 1])
 def test_without_leavers_or_stayers_nothing_can_be_judged(churned):
     found = judged(subscribers(5, 60, churned=churned))
-    assert {found[k] for k in ("genres", "markets", "support", "profiles", "offers")} == {
+    assert {found[k] for k in ("genres", "markets", "support", "profiles", "offers",
+                                "first_months", "after_year", "inactive")} == {
         (Verdict.OPEN, "untold")}
+    assert found["test"] == found["watch"] == (Verdict.OPEN, "gone" if churned else "untold")
     assert many_profiles(
         reduce(tables(subscribers(6, 30, churned=churned)).table("subscribers"))) is None
+
+
+def test_where_nobody_at_risk_is_left_nothing_can_be_tested_or_watched():
+    frame = subscribers(8, 300)
+    found = judged(frame.assign(churned=(frame.subscription_months <= 5).astype(int)))
+    assert found["test"] == found["watch"] == (Verdict.OPEN, "gone")

@@ -14,7 +14,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "churn"))
 from test_churn_reductions import ORIGINAL_HEADERS, subscribers
 
-from analysis.report.churn import model, offers, recommendations, traits
+from analysis.report.churn import (
+    model,
+    offers,
+    plans,
+    recommendations,
+    retention,
+    summary,
+    traits,
+)
 
 CHAPTER = Path("chapters/netflix-churn.qmd")
 
@@ -59,7 +67,13 @@ def one():
     return subscribers(26, 1)
 
 
-WORLDS = (no_churn, one_device, offers_raise_churn, tiny, all_churned, one)
+def nobody_left_at_risk():
+    """All who have been subscribed for up to five months have churned, and nobody else."""
+    frame = subscribers(27, 900, subscription_months=np.arange(900) % 40)
+    return frame.assign(churned=(frame.subscription_months <= 5).astype(int))
+
+
+WORLDS = (no_churn, one_device, offers_raise_churn, tiny, all_churned, one, nobody_left_at_risk)
 
 
 def write(folder: Path, frame: pd.DataFrame) -> None:
@@ -86,6 +100,7 @@ def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkey
 def _nobody_leaves(s):
     assert traits.answer(s).startswith("Nobody has churned")
     assert s.retention is None and s.model.fit is None
+    assert plans.at_risk(s) == "Nobody has churned, so there is no rate that could change."
     assert "no churn to prevent" in recommendations.judged(s)
     assert "has churned" in offers.answer(s) or "churned" in offers.answer(s)
 
@@ -107,8 +122,25 @@ def _offers_do_harm(s):
     assert s.recommendations.unaddressed == ()
 
 
+def _nobody_can_be_enrolled(s):
+    assert 0 < s.plans.at_risk == s.churned < s.subscribers
+    gone = ("Everybody in the first 5 months has churned, and nobody later, so nobody at risk is "
+            "left who could be enrolled or watched.")
+    for said in (plans.at_risk(s), plans.sizes(s), plans.watch(s), plans.watch_table(s),
+                 recommendations.why(s, "test"), recommendations.why(s, "watch")):
+        assert said == gone
+    assert s.retention is None and "decide" in retention.answer(s)
+
+
+def _everybody_has_left(s):
+    gone = "All have churned, so nobody at risk is left who could be enrolled or watched."
+    assert plans.at_risk(s) == plans.watch(s) == recommendations.why(s, "test") == gone
+    assert "Everybody in the table has churned" in recommendations.judged(s)
+
+
 CONCLUSIONS = {no_churn: _nobody_leaves, one_device: _late_payers_leave,
-               offers_raise_churn: _offers_do_harm}
+               offers_raise_churn: _offers_do_harm, all_churned: _everybody_has_left,
+               nobody_left_at_risk: _nobody_can_be_enrolled}
 
 
 def test_figures_that_the_source_published(netflix_study):
@@ -116,6 +148,8 @@ def test_figures_that_the_source_published(netflix_study):
     assert (s.subscribers, s.churned) == (3500, 397)
     assert "3,500 subscribers, of whom 397" in traits.metrics(s)
     assert "11.3%" in traits.metrics(s)
+    # Counts and means are the dashboard's; the text of the report has other figures beside them.
+    assert "agree with the counts and means of the source's dashboard" in summary.provenance(s)
     # 64% and 43% are shares of offer users within each status, and found to be so.
     matches = s.offers.matches.reset_index()
     assert set(matches.reading) == {"of_status"}

@@ -188,6 +188,9 @@ def test_the_yardstick_is_told_with_its_most_extreme_trait(cases):
 
 
 def test_the_margin_is_measured_against_the_spread(cases):
+    for case in ("alike", "all alike"):
+        assert report.margin(cases(case)).startswith(
+            f"The margin is {report.MARGIN} points of the score, fixed for every table.")
     assert "less than what Cohen calls a small effect" in report.margin(cases("alike"))
     assert "so the margin is a wide one" in report.margin(cases("open"))
     assert "so being within it means little" in report.margin(cases("narrow score"))

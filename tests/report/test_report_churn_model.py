@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import plotnine as p9
 import pytest
 
@@ -116,7 +118,7 @@ def test_everything_can_be_said_of_any_table(name, cases):
 def test_numbers_are_those_of_the_model(shipped):
     m, f = shipped.model, shipped.model.fit
     text = say.at_risk(shipped)
-    assert "2,100 subscribers with months of subscription above 24 nobody has churned" in text
+    assert "of the 2,100 subscribers of more than 24 months nobody has churned" in text
     assert "Of the 1,400 other subscribers 28.4% have churned (397)" in text
     row = f.coefficients.loc[("payment_history", "Delayed")]
     odds = f"{row['odds_ratio']:.1f} (" if row["odds_ratio"] >= 10 else f"{row['odds_ratio']:.2f} ("
@@ -145,6 +147,41 @@ def test_the_shipped_table_is_told_by_its_drivers(shipped):
     assert "Nothing in these checks" in say.form(shipped)
     assert say.level(shipped) == "0.1%"
     assert "not shown to be too extreme" in say.optimism(shipped)
+
+
+def test_what_is_not_shown_is_bounded_among_those_it_is_told_of(shipped, cases):
+    f = shipped.model.fit
+    rest = f.ranking.index[~f.ranking["found"]]
+    most = max(f.bounds[trait] for trait in rest)
+    # No narrower than what the tables beside it say of those at risk, and of all subscribers.
+    told = f.coefficients.loc[[t for t in rest if t not in study.NUMBERS]]
+    assert most > told[["difference_low", "difference_high"]].abs().to_numpy().max()
+    assert most > f.ranking.loc[rest, ["spread_low", "spread_high"]].abs().to_numpy().max()
+    said = say.not_shown(shipped)
+    assert (
+        "from the tenth to the ninetieth percentile of a number or between two values of a "
+        "category it moves the average risk of those at risk by at most "
+        f"{100 * most:.1f} points") in said
+    everybody = say.not_shown(cases("three matter"))
+    assert "it moves the average risk by at most" in everybody and "category" in everybody
+    few = SimpleNamespace(model=replace(shipped.model, fit=replace(
+        f, ranking=f.ranking.loc[["age", "monthly_income"]], bounds={"age": 0.5, "region": 0.9,
+                                                                     "monthly_income": 0.25})))
+    said = say.not_shown(few)
+    assert "by at most 50.0 points" in said and "two values" not in said and "pairs" not in said
+    one = SimpleNamespace(model=replace(shipped.model, fit=replace(
+        f, ranking=f.ranking.loc[["region"]])))
+    assert say.not_shown(one).startswith(
+        "That region matters is not shown; if it does, then between two values of a category")
+
+
+def test_lengths_that_decide_are_told_in_months():
+    rule = pd.Series({"trait": "subscription_months", "group": study.BELOW, "cut": 3.0,
+                      "churned": True, "subscribers": 40})
+    assert say._outcome(rule) == "all 40 subscribers of less than 3 months have churned"
+    one = pd.Series({"trait": "subscription_months", "group": study.ABOVE, "cut": 1.0,
+                     "churned": False, "subscribers": 1})
+    assert say._outcome(one) == "the one subscriber of more than 1 month has not churned"
 
 
 def test_who_is_at_risk_is_told_first(cases):

@@ -195,7 +195,13 @@ def test_claims_are_named_for_what_they_are(cases, shipped):
 
 def test_strata_that_agree_and_that_do_not(cases, shipped):
     assert "in each of the 8 strata that can tell" in report.holds(shipped)
-    assert "Among subscribers of more than 24 months, nobody has churned" in report.holds(shipped)
+    assert "that can tell (@tbl-netflix-offers-strata)." in report.holds(shipped)
+    assert "that can tell (@fig-netflix-offers-odds)." in report.holds(shipped, PAYMENT)
+    assert report.within(shipped) == (
+        f"{report.holds(shipped)} {report.holds(shipped, PAYMENT)} Among subscribers of more than "
+        "24 months, nobody has churned, so there is nothing to compare.")
+    assert report.within(cases("apart")).count("No stratum has both groups") == 1
+    assert "Among subscribers" not in report.within(cases("nothing"))
     said = report.holds(cases("turned"))
     assert "have churned more in" in said and "and less among" in said
     assert "subscribers who paid late" in said

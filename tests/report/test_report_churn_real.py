@@ -252,6 +252,7 @@ def test_the_source_is_told_from_its_figures(cases):
     assert (off["offset"] > 0).all()  # "lie above it"
     assert "the table behind the source was made" in report.published_verdict(s)
     assert "cliff" in report.published_relations(s)
+    assert f"churn of {study.PUBLISHED_RATE:.0%} up to its last" in report.published_relations(s)
 
 
 def test_reliability_is_told_as_it_was_measured():

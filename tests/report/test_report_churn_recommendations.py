@@ -16,12 +16,13 @@ from analysis.report import text
 from analysis.report.churn import recommendations as report
 
 REASONS = {
-    "first_months": ("higher", "lower", "alike"), "genres": ("differs", "alike"),
-    "after_year": ("ends", "ended", "lower", "higher", "alike"),
-    "inactive": ("lower", "higher", "alike"), "devices": ("lower", "churn", "alike"),
+    "first_months": ("higher", "lower", "ends", "alike"), "genres": ("differs", "alike"),
+    "after_year": ("ends", "ended", "none", "lower", "higher", "alike"),
+    "inactive": ("lower", "higher", "mixed", "alike"),
+    "devices": ("lower", "higher", "churn", "alike"),
     "support": ("more", "fewer", "alike"), "profiles": ("lower", "higher", "alike"),
-    "markets": ("differs", "alike"), "offers": ("fewer", "more", "open"), "test": ("planned",),
-    "watch": ("planned",), "feedback": ("planned",),
+    "markets": ("differs", "alike"), "offers": ("fewer", "more", "open"),
+    "test": ("planned", "gone"), "watch": ("planned", "gone"), "feedback": ("behind", "everybody"),
 }
 
 
@@ -54,9 +55,20 @@ def test_the_list_says_each_verdict_once(shipped):
     ):
         assert line.startswith(f"- **{report.ADVICE[advice]}.** *{report.VERDICTS[row.verdict]}.* ")
     said = report.verdicts(shipped)
-    counts = shipped.recommendations.judged.verdict.value_counts()
-    assert f"{counts[Verdict.DROP]} are dropped" in said
-    assert f"{counts[Verdict.KEEP]} are kept" in said
+    rows = shipped.recommendations.judged.verdict
+    # By the source's headings: two lines stand for two each, and one for none.
+    weight = {"genres": 2, "markets": 2, "offers": 0}
+    counts = {v: sum(weight.get(a, 1) for a in rows.index[rows == v]) for v in Verdict}
+    assert sum(counts.values()) == 13
+    assert said.startswith("Of the source’s 10 recommendations and 3 next steps ")
+    for verdict, word in (("KEEP", "kept"), ("CHANGE", "changed"), ("DROP", "dropped")):
+        assert f"{counts[Verdict[verdict]]} are {word}" in said
+    other = with_(shipped, "offers", Verdict.DROP, "more")
+    assert report.verdicts(other) == said
+    other = with_(shipped, "genres", Verdict.KEEP, "alike")
+    assert f"{counts[Verdict.DROP] - 2} are dropped" in report.verdicts(other)
+    one = with_(with_(shipped, "test", Verdict.OPEN, "gone"), "devices", Verdict.CHANGE, "churn")
+    assert "1 is kept, 4 are changed, 7 are dropped and 1 is left open" in report.verdicts(one)
 
 
 def test_numbers_are_the_results(shipped):
@@ -67,7 +79,44 @@ def test_numbers_are_the_results(shipped):
     assert text.number(2 * shipped.plans.sizes.group.iloc[1]) in report.why(shipped, "test")
     tail = shipped.lengths.tail
     assert f"month {tail.month}" in report.why(shipped, "after_year")
-    assert "payment history" in report.unaddressed(shipped) and "payment" in report.own(shipped)
+    said = report.unaddressed(shipped)
+    assert "No recommendation speaks of payment history or satisfaction score" in said
+    direction = shipped.traits.direction
+    hours, rate = (
+        text.percent(direction.loc[c, "superiority"])
+        for c in ("daily_watch_hours", "engagement_rate"))
+    said = report.why(shipped, "inactive")
+    assert f"is {hours} by hours watched a day (" in said
+    assert f"and {rate} by engagement rate (" in said
+
+
+def test_what_to_do_names_whom_it_can_reach(shipped):
+    said = report.own(shipped)
+    assert "Find out what lies behind late payment, whether" in said
+    called = int(shipped.retention.policies.loc["model", "called"])
+    assert (
+        f"The rule names {called} subscribers of 3,500; {shipped.retention.still_here} of them are "
+        "still there to be called") in said
+    assert "1,003 are still there" in said and "28.4%" in said
+    gone = replace(shipped, retention=replace(shipped.retention, still_here=0))
+    assert "nobody of them is still there to be called" in report.own(gone)
+    policies = shipped.retention.policies.assign(net_low=-1.0)
+    poor = replace(shipped, retention=replace(shipped.retention, policies=policies))
+    assert "Call by risk" not in report.own(poor)
+    scores = replace(shipped, recommendations=replace(
+        shipped.recommendations, unaddressed=("satisfaction_score",)))
+    assert "lies behind the differences by satisfaction score" in report.own(scores)
+    tests = shipped.traits.tests.copy()
+    tests.loc["payment_history", "highest"] = "On-Time"
+    other = replace(shipped, traits=replace(shipped.traits, tests=tests))
+    assert "late payment" not in report.own(other)
+
+
+def test_a_month_is_not_told_by_the_share_who_ever_churned(shipped):
+    limits = shipped.plans.limits
+    said = report.why(shipped, "watch")
+    assert f"{limits.low} to {limits.high} of the 1,003 still there" in said
+    assert "if lengths are lifetimes" in said and "1,400" not in said and "448" not in said
 
 
 def test_without_anything_unaddressed_that_is_said(shipped):
@@ -81,6 +130,8 @@ def test_without_anything_unaddressed_that_is_said(shipped):
 CASES = {
     "one": subscribers(1, 1), "two": subscribers(2, 2), "nobody": subscribers(3, 60, churned=0),
     "everybody": subscribers(4, 60, churned=1), "forty": subscribers(5, 40),
+    "gone": subscribers(7, 300).pipe(
+        lambda f: f.assign(churned=(f.subscription_months <= 5).astype(int))),
     "markup": subscribers(6, 400, genre="<b>=| `x` $a_$", device="# 2.0 [now](x)"),
 }
 
@@ -96,3 +147,8 @@ def test_every_sentence_on_odd_tables(case):
     if case in ("nobody", "everybody"):
         who = "Nobody" if case == "nobody" else "Everybody"
         assert who in report.judged(s) and who in report.own(s) and who in report.unaddressed(s)
+    if case == "gone":
+        gone = "Everybody in the first 5 months has churned, and nobody later, so nobody at risk is"
+        for line in ("test", "watch"):
+            assert report.why(s, line).startswith(gone)
+        assert "Test offers" not in report.own(s) and "are left open" in report.verdicts(s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -111,7 +112,29 @@ def test_numbers_are_those_of_the_result(shipped):
     assert f"{r.still_here} are still there" in say.still_here(shipped)
     assert "Calling pays in the group at 0–10% of the order" in say.pays(shipped)
     assert "most of it would go to those who stay anyway" in say.means(shipped)
-    assert f"right to call {row['called']:,.0f} subscribers, and earns" in say.answer(shipped)
+    assert (
+        "among as many subscribers like these, before any has left, calling those whose risk is "
+        f"high enough would take {row['called']:,.0f} calls and earn {row['net']:.0f} offers net"
+    ) in say.answer(shipped)
+    assert say.answer(shipped).endswith(
+        f"of those who are named today, {r.still_here} are still there.")
+    assert "Among as many subscribers like these, before any has left, the offers" in text
+
+
+def test_the_answer_says_who_of_them_is_left(shipped, cases):
+    def with_(**changes):
+        return SimpleNamespace(model=shipped.model, retention=replace(shipped.retention, **changes))
+
+    assert "named today, nobody is still there." in say.answer(with_(still_here=0))
+    assert "named today, 1 is still there." in say.answer(with_(still_here=1))
+    called = int(shipped.retention.policies.loc[MODEL, "called"])
+    assert "named today, everybody is still there." in say.answer(with_(still_here=called))
+    poor = shipped.retention.policies.assign(net_low=-3.0)
+    said = say.answer(with_(policies=poor))
+    net = "233 offers net (95% interval −3\xa0to\xa0281)"
+    assert f"which is not shown to earn anything: {net}" in said
+    always = cases("always pays")
+    assert f"would take {always.retention.subscribers:,} calls and earn" in say.answer(always)
 
 
 def test_other_assumptions_give_other_sentences(cases):

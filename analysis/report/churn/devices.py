@@ -226,10 +226,10 @@ def yardstick(s: Study) -> Prose:
 def margin(s: Study) -> Prose:
     """What the margin amounts to."""
     if not s.devices.sd > 0:
-        return Prose(f"The margin is {MARGIN} points, named before the means were seen.")
+        return Prose(f"The margin is {MARGIN} points of the score, fixed for every table.")
     size = MARGIN / s.devices.sd
     return Prose(
-        f"The margin is {MARGIN} points, named before the means were seen. The score has here a standard deviation of "
+        f"The margin is {MARGIN} points of the score, fixed for every table. The score has here a standard deviation of "
         f"{number(s.devices.sd, 2)}, so that is {number(size, 2)} standard deviations, "
         + ("less than what Cohen calls a small effect." if size < SMALL else
            "between what Cohen calls a small and a medium effect, so the margin is a wide one." if size < MEDIUM else

@@ -82,7 +82,10 @@ def _unit(trait: str) -> str:
 
 
 def _beyond(rule: pd.Series) -> str:
-    """Whose outcome a rule decides."""
+    """Whose outcome a rule decides, after "subscribers"."""
+    if rule["trait"] == "subscription_months" and np.isfinite(rule["cut"]):
+        side = "more" if rule["group"] == study.ABOVE else "less"
+        return f"of {side} than {count(int(rule['cut']), 'month')}"
     if rule["group"] in (study.ABOVE, study.BELOW) and np.isfinite(rule["cut"]):
         unit = labels.UNITS[rule["trait"]][0 if rule["cut"] == 1 else 1]
         named = rule["trait"] in MANY or rule["trait"] == "profiles"
@@ -414,11 +417,15 @@ def not_shown(s: Study) -> Prose:
     rest = f.ranking[~f.ranking["found"] & ~f.ranking.index.isin(_bent(f))]
     if rest.empty:
         return Prose(f"Every trait in the model is shown to matter.{_in_curve(f)}".replace(" But churn", " Churn"))
-    most = float(np.maximum(rest["spread_low"].abs(), rest["spread_high"].abs()).max())
+    most = max(f.bounds[trait] for trait in rest.index)
     names = listing([_trait(trait) for trait in rest.index], "or")
+    numbers, categories = (any((t in NUMBERS) == is_number for t in rest.index) for is_number in (True, False))
+    spans = ["from the tenth to the ninetieth percentile of a number"] * numbers + ["between two values of a category"] * categories
+    whose = "the average risk" if s.model.decided.empty else "the average risk of those at risk"
     bound = (
-        f"if {'it does' if len(rest) == 1 else 'one of them does'}, then from one end of its values to the other it moves the average risk by at most "
-        f"{_points(most)} points, where the {'interval ends' if len(rest) == 1 else 'widest interval ends'}")
+        f"if {'it does' if len(rest) == 1 else 'one of them does'}, then {listing(spans, 'or')} it moves {whose} by at most "
+        f"{_points(most)} points, where the {'95% interval ends' if len(rest) == 1 else 'widest of their 95% intervals ends'}"
+        f"{', widened for all pairs of values of a category' if categories else ''}")
     one = len(rest) == 1 and rest.index[0] not in MANY
     return Prose(f"That {names} {'matters' if one else 'matter'} is not shown; {bound}.{_in_curve(f)}")
 

@@ -36,6 +36,7 @@ from analysis.report.text import (
     number,
     p_cell,
     p_value,
+    paragraph,
     percent,
     percents,
 )
@@ -54,6 +55,7 @@ MOST_BREAKS = 6  # on an axis
 MOST_LABEL = 24  # characters of a stratum's name in the figure
 SHORT = {OFFER: "offers", PAYMENT: "payment", PLAN: "plan", LENGTH: "length"}
 PANELS = {OFFER: "Offer used", PAYMENT: "Paid late"}
+WHERE = {OFFER: "@tbl-netflix-offers-strata", PAYMENT: "@fig-netflix-offers-odds"}  # the strata stand
 
 
 def _status(s: Study) -> Prose | None:
@@ -432,7 +434,7 @@ def holds(s: Study, factor: str = OFFER) -> Prose:
     if whole["difference"] == 0:
         text = (
             f"In the table as a whole the two rates are equal; of {tell} that can tell, {number(up.sum())} {'has' if up.sum() == 1 else 'have'} more churn among those "
-            f"{WHO[factor][0]} and {number(down.sum())} less."
+            f"{WHO[factor][0]} and {number(down.sum())} less ({WHERE[factor]})."
         )
     else:
         same = int((up if more else down).sum())
@@ -448,13 +450,28 @@ def holds(s: Study, factor: str = OFFER) -> Prose:
             text += f", and {'less' if more else 'more'} among {names}, by more than the interval of that stratum allows for chance"
         elif len(contrary):
             text += "; that it is the other way round in any is not shown"
-        text += "."
-    silent: dict[str, list[str]] = {}
-    for (by, name), row in rows[~rows["informative"]].iterrows():
-        silent.setdefault(_silence(row, factor), []).append(_said(by, name))
-    for why, names in silent.items():
-        text += f" Among subscribers {listing(names, 'or')}, {why}, so there is nothing to compare."
+        text += f" ({WHERE[factor]})."
     return Prose(text)
+
+
+def within(s: Study) -> Prose:
+    """Whether either association is there in each stratum, and which strata say nothing."""
+    return paragraph(holds(s), holds(s, PAYMENT), _silent(s))
+
+
+def _silent(s: Study) -> str:
+    """Which strata say nothing of either; empty where all do, or none."""
+    told: dict[str, dict[str, None]] = {}
+    for factor in FACTORS:
+        if _nothing(s, factor) is None:
+            rows = _strata(s, factor)
+            # Where none says anything, `holds` has said so.
+            silent_ = rows[~rows["informative"] & rows["informative"].any()]
+            for (by, name), row in silent_.iterrows():
+                told.setdefault(_silence(row, factor), {})[_said(by, name)] = None
+    return " ".join(
+        f"Among subscribers {listing(names, 'or')}, {why}, so there is nothing to compare."
+        for why, names in told.items())
 
 
 def _silence(row: pd.Series, factor: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
 
 from analysis.churn import Study
 from analysis.churn.lengths import EARLY, TWO_YEARS, YEAR
-from analysis.churn.recommendations import MANY_PROFILES, Verdict
-from analysis.report.churn import labels
+from analysis.churn.offers import FACTORS, PAYMENT
+from analysis.churn.recommendations import HEADINGS, MANY_PROFILES, STEPS, Verdict
+from analysis.report.churn import labels, plans
 from analysis.report.text import (
     Prose,
     capital,
@@ -33,10 +32,10 @@ ADVICE = {
     "support": "Chatbots, for faster answers to queries",
     "profiles": "Family and group plans, since accounts with three profiles or more stay",
     "markets": "Content, prices and bundles of their own for regions with fewer users",
-    "offers": "Promotional offers against churn",
     "test": "Next: A/B tests of new offers",
     "watch": "Next: watch churn for a quarter",
     "feedback": "Next: ask customers about the mobile app",
+    "offers": "A finding of the report: promotional offers reduce churn",
 }
 VERDICTS = {
     Verdict.KEEP: "Keep", Verdict.CHANGE: "Change", Verdict.DROP: "Drop",
@@ -73,7 +72,8 @@ def _first_months(s: Study, reason: str) -> str:
     return {
         "higher": f"{first}: the first months are where to try it.",
         "lower": f"{first}: the first months are the last place to begin.",
-        "alike": f"{first}: that the first months are worse is not shown. Whatever is tried, try it over the whole time in which subscribers leave (@sec-netflix-lengths).",
+        "ends": f"{first}: that the first months are worse is not shown. What is shown is that churn ends with month {number(s.plans.last_month)}: whatever is tried, try it over all months up to then (@sec-netflix-lengths).",
+        "alike": f"{first}: that the first months are worse is not shown (@sec-netflix-lengths).",
     }[reason]
 
 
@@ -89,11 +89,14 @@ def _after_year(s: Study, reason: str) -> str:
             if reason == "ends" else
             f"{none}, and that is within the first year: a reward after a year is paid to people who were not going to leave."
         )
-    said = _rates(s.lengths.comparisons.loc["first_year_less_later"])
+    row = s.lengths.comparisons.loc["first_year_less_later"]
+    said = _rates(row)
+    left = f"{number(row['churned_b'])} of {count(int(row['subscribers_b']), 'subscriber')} of more than {YEAR} months {'has' if row['churned_b'] == 1 else 'have'} churned"
     return {
-        "lower": f"Churn is lower after {YEAR} months than before ({said}): the reward would go to those who leave least.",
-        "higher": f"Churn is higher after {YEAR} months than before ({said}): there is something to prevent.",
-        "alike": f"Churn after {YEAR} months is not shown to differ from that before ({said}): there is still something to prevent.",
+        "none": f"Of the {count(int(row['subscribers_b']), 'subscriber')} of more than {YEAR} months nobody has churned: that there is churn to prevent by then is not shown.",
+        "lower": f"{left}, so there is something to prevent; but churn is lower than in the first {YEAR} months ({said}): begin the reward earlier, where more leave.",
+        "higher": f"{left}, more than in the first {YEAR} months ({said}): there is something to prevent.",
+        "alike": f"{left}, so there is something to prevent; that it is more or less than in the first {YEAR} months is not shown ({said}).",
     }[reason]
 
 
@@ -138,13 +141,14 @@ def _inactive(s: Study, reason: str) -> str:
     rows = s.traits.direction.reindex(
         [c for c in ("daily_watch_hours", "engagement_rate") if c in s.traits.direction.index])
     told = listing(
-        f"{labels.trait(trait)} {percent(row['superiority'])} (95% interval {percents(row['superiority_low'], row['superiority_high'])}, corrected {p_value(row['p_adjusted'])})"
+        f"{percent(row['superiority'])} by {labels.trait(trait)} (95% interval {percents(row['superiority_low'], row['superiority_high'])}, corrected {p_value(row['p_adjusted'])})"
         for trait, row in rows.iterrows())
     chance = f"The chance that of two subscribers the one who left was the more active, which is 50% if activity tells nothing, is {told}"
     return {
         "lower": f"{chance}: those who are less active do leave more, so they are the ones to write to, in a test.",
         "higher": f"{chance}: it is not the inactive who leave.",
-        "alike": f"{chance}: that the inactive leave more is not shown, so write to those at risk instead (@sec-netflix-retention).",
+        "mixed": f"{chance}: the two contradict each other, so that the inactive leave more is not shown.",
+        "alike": f"{chance}: that the inactive leave more is not shown.",
     }[reason]
 
 
@@ -158,6 +162,7 @@ def _devices(s: Study, reason: str) -> str:
     equal = bool((pairs["finding"] == "equivalent").all())
     return {
         "lower": f"{said}, and these devices do lie behind: a reason to ask why, before rebuilding anything (@sec-netflix-devices).",
+        "higher": f"{said}, and users of mobile or tablet are shown to engage more than those of another device, not less (@sec-netflix-devices).",
         "churn": f"{said}, and that mobile or tablet lie behind is not shown; but churn differs by device (@sec-netflix-traits): begin where it is highest.",
         "alike": f"{said}: " + (
             f"all devices are shown to be equal to within {number(s.devices.margin, 1)} points, and churn is not shown to differ by device either (@sec-netflix-devices)."
@@ -175,7 +180,7 @@ def _support(s: Study, reason: str) -> str:
     return {
         "more": f"{said}: more queries go with more churn, so better answers are worth a test.",
         "fewer": f"{said}: those who ask leave less, not more.",
-        "alike": f"{said}: that queries go with leaving is not shown, and the table does not say what they were about or how fast they were answered. Ask that first (@sec-netflix-next-survey).",
+        "alike": f"{said}: that queries go with leaving is not shown, and the table does not say what they were about or how fast they were answered, which a survey would (@sec-netflix-next-survey).",
     }[reason]
 
 
@@ -212,25 +217,24 @@ def _offers(s: Study, reason: str) -> str:
     }[reason]
 
 
-def _test(s: Study, _reason: str) -> str:
-    row = s.plans.sizes.iloc[1]
-    fewer = s.plans.sizes.index[1][1]
+def _test(s: Study, reason: str) -> str:
+    return plans.no_plan(s) if reason == "gone" else plans.answer(s)
+
+
+def _watch(s: Study, reason: str) -> str:
+    if reason == "gone":
+        return plans.no_plan(s)
     return (
-        f"To see an offer that prevents {percent(fewer, 0)} of the churn takes {number(2 * row['group'])} subscribers at risk, "
-        "in two groups drawn at random (@sec-netflix-next-test)."
-    )
+        "With control limits, so that chance is not explained. The table does not say how many leave in a month; if lengths are lifetimes, "
+        f"{plans.within(s)} without meaning anything (@sec-netflix-next-chart).")
 
 
-def _watch(s: Study, _reason: str) -> str:
+def _feedback(_s: Study, reason: str) -> str:
+    whom = (
+        "Ask a random sample of all users, not only those on mobile" if reason == "everybody" else
+        "Ask users of the devices that are shown to lie behind, and a random sample of the others to compare them with")
     return (
-        f"With control limits, so that chance is not explained: a month may have {number(s.plans.limits.low)} to {number(s.plans.limits.high)} churned of "
-        f"{number(s.plans.limits.n)} without meaning anything (@sec-netflix-next-chart)."
-    )
-
-
-def _feedback(_s: Study, _reason: str) -> str:
-    return (
-        "Ask a random sample of all users, not only those on mobile, and about what the table lacks: what queries were about, where "
+        f"{whom}, and about what the table lacks: what queries were about, where "
         "trouble came, whether leaving was thought of (@sec-netflix-next-survey)."
     )
 
@@ -256,20 +260,25 @@ def judged(s: Study) -> Prose:
 
 
 def verdicts(s: Study) -> Prose:
-    """How many recommendations are kept, changed and dropped."""
-    frame = s.recommendations.judged
-    found = Counter(frame["verdict"])
+    """How many of the source's headings are kept, changed and dropped."""
+    rows = s.recommendations.judged["verdict"]
+    headings = pd.Series({advice: HEADINGS.get(advice, 1) for advice in rows.index})
+    found = headings.groupby(rows).sum()
     words = {Verdict.KEEP: "kept", Verdict.CHANGE: "changed", Verdict.DROP: "dropped",
              Verdict.OPEN: "left open, since the table can’t judge"}
     told = listing(
         f"{number(found[v])} {'is' if found[v] == 1 else 'are'} {word}"
-        for v, word in words.items() if found[v])
-    return Prose(f"Of the source’s {number(len(frame))} recommendations {told}.")
+        for v, word in words.items() if found.get(v, 0))
+    return Prose(
+        f"Of the source’s {number(headings.drop(list(STEPS)).sum())} recommendations and {number(len(STEPS))} next steps {told}.")
 
 
-def _unspoken(names: tuple[str, ...]) -> str:
-    told = listing(labels.trait(name) for name in names)
-    return f"No recommendation speaks of {told}, though the evidence does (@sec-netflix-model)."
+def _behind(s: Study, trait: str) -> str:
+    """What to find the cause of, where a trait goes with churn."""
+    late = FACTORS[PAYMENT][0]
+    if trait == PAYMENT and trait in s.traits.tests.index and s.traits.tests.loc[trait, "highest"] == late:
+        return "late payment"
+    return f"the differences by {labels.trait(trait)}"
 
 
 def unaddressed(s: Study) -> Prose:
@@ -280,7 +289,7 @@ def unaddressed(s: Study) -> Prose:
     if not names:
         return Prose("Of every trait that is found to go with churn, some recommendation speaks.")
     first = names[0]
-    lead = _unspoken(names)
+    lead = f"No recommendation speaks of {listing(map(labels.trait, names), 'or')}, though the evidence does (@sec-netflix-model)."
     if first not in s.traits.tests.index:
         return Prose(lead)
     row = s.traits.tests.loc[first]
@@ -299,17 +308,17 @@ def own(s: Study) -> Prose:
     names = s.recommendations.unaddressed
     if names:
         parts.append(
-            f"**Begin with {labels.trait(names[0])}.** {_unspoken(names)} "
-            "Find out what lies behind it, whether it comes before the wish to leave or after, and test a remedy on those concerned.")
-    if s.retention is not None:
+            f"**Begin with {labels.trait(names[0])}.** It goes with churn, and no recommendation speaks of it (@sec-netflix-model). "
+            f"Find out what lies behind {_behind(s, names[0])}, whether it comes before the wish to leave or after, and test a remedy on those concerned.")
+    if s.retention is not None and s.retention.policies.loc["model", "net_low"] > 0:
         r = s.retention
-        model = r.policies.loc["model"]
-        if model["called"] > 0:
-            parts.append(
-                f"**Call by risk.** At the costs assumed in @sec-netflix-retention a call pays from a risk of {percent(r.break_even, 0)}; that is "
-                f"{count(int(model['called']), 'subscriber')} in {number(s.subscribers)}, among whom {percent(model['rate'], 0)} churn.")
+        called, here = int(r.policies.loc["model", "called"]), r.still_here
+        parts.append(
+            f"**Call by risk.** At the costs assumed in @sec-netflix-retention a call pays from a risk of {percent(r.break_even, 0)}. The rule names "
+            f"{count(called, 'subscriber')} of {number(r.subscribers)}; {'nobody' if here == 0 else number(here)} of them {'is' if here < 2 else 'are'} still there to be called, "
+            "and whoever comes to that risk later is to be called before leaving.")
     if len(s.plans.sizes):
-        parts.append(f"**Test offers before giving them to everybody.** {_test(s, '')}")
+        parts.append(f"**Test offers before giving them to everybody.** {plans.answer(s)}")
     parts.append("**Write down when.** The table holds no dates: with the day of joining and of leaving in it, churn a month could be told, and most open questions of this chapter with it (@sec-netflix-lengths).")
     return Prose("\n".join(f"{place}. {part}" for place, part in enumerate(parts, 1)))
 

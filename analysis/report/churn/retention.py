@@ -271,7 +271,7 @@ def policy(s: Study) -> Prose:
     have = "has" if churned == 1 else "have"
     text = (
         f"The rule is to call those whose risk reaches {percent(r.break_even)}: {count(called, 'subscriber')} ({percent(called / r.subscribers)} of all), "
-        f"of whom {number(churned)} {have} churned ({percent(row['rate'])}). The offers would keep {_kept(row['kept'])} of these, and the calls earn {_amount(row['net'])} offers "
+        f"of whom {number(churned)} {have} churned ({percent(row['rate'])}). Among as many subscribers like these, before any has left, the offers would keep {_kept(row['kept'])}, and the calls earn {_amount(row['net'])} offers "
         f"net of their cost (95% interval {_amounts(row['net_low'], row['net_high'])})")
     text += "." if row["net_low"] > 0 else ", so that they lose money." if row["net_high"] < 0 else ", which is not shown to be a gain."
     return Prose(f"{text} {_against(r)}")
@@ -446,7 +446,13 @@ def answer(s: Study) -> Prose:
     if row["called"] == 0:
         return Prose(f"{text}, but under the assumptions made no call pays.")
     text += f". If an offer keeps {percent(r.success, 0)} of those who would leave and one who is kept is worth {_plain(r.value / r.cost)} offers, "
-    if row["called"] >= r.subscribers:
-        return Prose(f"{text}every call pays, and everybody is to be called.")
-    pays_ = (f"and earns {_amount(row['net'])} offers net (95% interval {_amounts(row['net_low'], row['net_high'])})" if row["net_low"] > 0 else "which is not shown to earn anything")
-    return Prose(f"{text}it is right to call {count(int(row['called']), 'subscriber')}, {pays_}.")
+    called = int(row["called"])
+    rule = (
+        f"every call pays by their risks, and calling everybody would take {count(called, 'call')}" if called >= r.subscribers else
+        f"calling those whose risk is high enough would take {count(called, 'call')}")
+    net = f"{_amount(row['net'])} offers net (95% interval {_amounts(row['net_low'], row['net_high'])})"
+    earns = f"and earn {net}" if row["net_low"] > 0 else f"which is not shown to earn anything: {net}"
+    here = "nobody" if r.still_here == 0 else "everybody" if r.still_here == called else number(r.still_here)
+    is_ = "is" if r.still_here == 1 or here in ("nobody", "everybody") else "are"
+    return Prose(
+        f"{text}then among as many subscribers like these, before any has left, {rule} {earns}; of those who are named today, {here} {is_} still there.")

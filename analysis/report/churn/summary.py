@@ -10,8 +10,8 @@ from analysis.report.text import Prose, count
 def provenance(s: Study) -> Prose:
     """Whose table this is."""
     return sentences.provenance(
-        s, "to agree with the figures that the source published, to their last digit, while all "
-        "else is chance or a planted effect")
+        s, "to agree with the counts and means of the source's dashboard, while all else is chance "
+        "or a planted effect")
 
 
 def cleaning(s: Study) -> Prose:
