@@ -221,8 +221,8 @@ class Headline:
         groups: The four groups of students, by plan and quarter.
         comparisons: First against second quarter, by plan.
         untrimmed: Welch's test of all students, the extreme top included, by plan.
-        countries: Two countries in the free plan.
-        family: The three tests of the study's questions with Holm's correction.
+        countries: Two countries in the free plan; None where the table has no two to compare.
+        family: The tests of the study's questions, three or two, with Holm's correction.
         turnover: Who left, stayed and came, by plan.
     """
 
@@ -233,7 +233,7 @@ class Headline:
     groups: Mapping[tuple[str, str], Group]
     comparisons: Mapping[str, Comparison]
     untrimmed: Mapping[str, TestResult]
-    countries: Comparison
+    countries: Comparison | None
     family: pd.DataFrame
     turnover: Mapping[str, Turnover]
 
@@ -303,7 +303,7 @@ def _headline(tables: Tables, students: pd.DataFrame) -> dict:
     groups = {key: group(students, *key) for key in product(PLANS, QUARTERS)}
     comparisons = {plan: compare_quarters(groups, plan) for plan in PLANS}
     countries = compare_countries(students, groups["free", QUARTERS[1]])
-    questions = (*comparisons.values(), countries)
+    questions = [*comparisons.values(), *([countries] if countries else [])]
     return {
         "origin": tables.origin,
         "fallback": tables.fallback,
@@ -390,28 +390,23 @@ def _resamples(n: int) -> int:
     return RESAMPLES if n < resampling.MANY else RESAMPLES_OF_MANY
 
 
-def compare_countries(students: pd.DataFrame, free: Group) -> Comparison:
+def compare_countries(students: pd.DataFrame, free: Group) -> Comparison | None:
     """Two countries in the free plan's second quarter, two-sided, trimmed as the plan is.
 
-    They are the United States and India where both have students, else the two largest.
+    They are the United States and India where both have students, else the two largest; None where
+    fewer than two have three students with different minutes.
     """
     quarter = free.quarter
     rows = students[(students.plan == "free") & (students[quarter] <= free.threshold)]
-    counts = rows.country.value_counts()
-    usable = [c for c in ("US", "IN") if counts.get(c, 0) >= 3]
-    first, second = usable if len(usable) == 2 else _two_largest(counts)
+    minutes = rows.groupby("country")[quarter]
+    counts = minutes.size()[(minutes.size() >= 3) & (minutes.nunique() > 1)]
+    if len(counts) < 2:
+        return None
+    largest = counts.sort_values(ascending=False, kind="stable").index[:2]
+    first, second = COUNTRY_NAMES if set(COUNTRY_NAMES) <= set(counts.index) else largest
     a, b = (np.sort(rows.loc[rows.country == c, quarter].to_numpy(float)) for c in (first, second))
     labels = tuple(COUNTRY_NAMES.get(c, c) for c in (first, second))
     return compare(f"{first} against {second}, free plan", labels, a, b, "two-sided")
-
-
-def _two_largest(counts: pd.Series) -> tuple[str, str]:
-    if len(counts) < 2 or counts.iloc[1] < 3:
-        raise TooFewStudents(
-            "engagement/students: student_country names fewer than two countries with three "
-            f"free-plan students each in {QUARTERS[1]}; the comparison of countries needs two"
-        )
-    return counts.index[0], counts.index[1]
 
 
 def turnover(students: pd.DataFrame, plan: str) -> Turnover:

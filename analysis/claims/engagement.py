@@ -38,7 +38,7 @@ class Measured:
     Attributes:
         groups: By plan and quarter.
         comparisons: First against second quarter, by plan.
-        countries: Two countries in the free plan's second quarter.
+        countries: Two countries in the free plan's second quarter; None where there are no two.
         turnover: Who left, stayed and came, by plan.
         low, mirror: Students of both quarters with a low first quarter, and with a low second one,
             by plan.
@@ -46,7 +46,7 @@ class Measured:
 
     groups: Mapping[tuple[str, str], Group]
     comparisons: Mapping[str, Comparison]
-    countries: Comparison
+    countries: Comparison | None
     turnover: Mapping[str, Turnover]
     low: Mapping[str, Pairs]
     mirror: Mapping[str, Pairs]
@@ -115,7 +115,7 @@ for (_plan, _quarter), (_n, _mean, _sd, _, _median, _) in PUBLISHED.items():
 def _country(s: Measured, code: str) -> tuple[int, float, float]:
     """Students, mean and median of a country's free-plan students."""
     name = study.COUNTRY_NAMES[code]
-    if name not in s.countries.labels:
+    if s.countries is None or name not in s.countries.labels:
         raise CannotTell("the table has too few free-plan students from {name}", name=name)
     place = s.countries.labels.index(name)
     n = (s.countries.welch.n_a, s.countries.welch.n_b)[place]

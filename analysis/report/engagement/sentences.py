@@ -57,9 +57,50 @@ def _with_everybody(s: study.Headline, plan: str) -> str:
     return f"{change(after / before)} with the top {trimmed_share()} in"
 
 
+def no_countries() -> Prose:
+    """Why no countries are compared, where none are."""
+    return Prose(
+        f"The table has no two countries with three free-plan students of {AFTER} and different "
+        "minutes each, so countries are not compared."
+    )
+
+
+def third_question(s: study.Study) -> Prose:
+    """The question about countries."""
+    if s.countries is None:
+        return Prose(
+            "Do free-plan students of two countries watch equally long? (This table has no two "
+            "countries with enough of them, so the question stays open.)"
+        )
+    first, second = s.countries.labels
+    return Prose(f"Do free-plan students in {first} and in {second} watch equally long?")
+
+
+def tested(s: study.Study) -> Prose:
+    """How many questions are tested, and at which level."""
+    all_ = "All three" if s.countries else "Both of the first two"
+    return Prose(
+        f"{all_} are tested at the {percent(study.ALPHA, 0)} level, and because there are several, "
+        "their [p-values](glossary.qmd#gl-p-value) are corrected together in @sec-engagement-family."
+    )
+
+
+def countries_question(s: study.Study) -> Prose:
+    """The question about countries, with how it is tested."""
+    if s.countries is None:
+        return no_countries()
+    first, second = s.countries.labels
+    return Prose(
+        f"Do free-plan students in {first} watch as long as those in {second}? No direction is "
+        "expected, so the test is two-sided; the spreads come first, as before."
+    )
+
+
 def answer_countries(s: study.Headline) -> Prose:
     """The answer to the third question in a sentence."""
     c = s.countries
+    if c is None:
+        return no_countries()
     first, second = c.labels
     (p,) = s.family.p_adjusted[s.family.test == c.name]
     if p <= study.ALPHA:
@@ -275,6 +316,8 @@ def normal_mean(s: study.Study) -> Prose:
 
 def variance_sentence(comparisons: list[study.Comparison]) -> Prose:
     """What the tests of the spreads decide."""
+    if not comparisons:
+        return Prose("")
     unequal = [c.name for c in comparisons if c.brown_forsythe.reject]
     disagree = [c.name for c in comparisons if c.f_test.reject != c.brown_forsythe.reject]
     if len(unequal) == len(comparisons):
@@ -455,30 +498,38 @@ def low_sentence(s: study.Study) -> Prose:
 
 def mirror_sentence(s: study.Study) -> Prose:
     """Whether the mirror shows regression to the mean."""
-    fell = all(p.before.mean() > p.after.mean() for p in s.mirror_pairs.values())
+    fell = all(p.paired_t.interval.high < 0 for p in s.mirror_pairs.values())
+    halved = all(2 * p.after.mean() < p.before.mean() for p in s.mirror_pairs.values())
     parts = [
         f"{number(p.before.mean(), 1)} to {number(p.after.mean(), 1)} minutes among {PLAN_STUDENTS[plan]}"
         for plan, p in s.mirror_pairs.items()
     ]
     if fell:
         return Prose(
-            f"Seen that way, the same data show a steep *fall*, from {listing(parts)}. "
+            f"Seen that way, the same data show a {'steep ' if halved else ''}*fall*, from "
+            f"{listing(parts)}. "
             "Both cannot be the features' doing; what they share is the choice of a low quarter. "
             "A subset chosen by its outcome says nothing about a change."
         )
     return Prose(
-        f"Seen that way, the means go from {listing(parts)}: choosing by the other quarter does not "
-        "simply turn the picture around here, but the choice still bends both comparisons."
+        f"Seen that way, the means go from {listing(parts)}: a fall among both is not shown, so the "
+        "picture does not simply turn around here, but the choice still bends both comparisons."
     )
 
 
 def countries_difference(s: study.Study) -> Prose:
+    """Whether the means of the two countries differ."""
     c = s.countries
+    if c is None:
+        return Prose("")
     return difference_sentence(c.welch, "The means", c.labels)
 
 
 def countries_equivalence(s: study.Study) -> Prose:
+    """How large the difference is, or whether the means are shown to be about equal."""
     c = s.countries
+    if c is None:
+        return Prose("")
     if c.welch.reject:
         return Prose(
             f"The difference amounts to {percent(abs(c.welch.estimate) / c.means[0], 0)} of the first mean."
@@ -491,6 +542,8 @@ def countries_equivalence(s: study.Study) -> Prose:
 def countries_medians(s: study.Study) -> Prose:
     """What the ranks say about the two countries."""
     c = s.countries
+    if c is None:
+        return Prose("")
     p = c.mann_whitney.estimate
     first, second = c.labels
     medians = (
@@ -634,7 +687,7 @@ def recommendations(s: study.Study) -> Prose:
         "**Report two numbers, always.** Active students and median minutes beside the mean, so that "
         "growth in numbers is not mistaken for a loss of interest, nor a loud minority for the crowd."
     )
-    if s.countries.mann_whitney.reject and not s.countries.welch.reject:
+    if s.countries and s.countries.mann_whitney.reject and not s.countries.welch.reject:
         items.append(
             f"**Do not treat {s.countries.labels[0]} and {s.countries.labels[1]} as one market.** Their "
             "means are not shown to differ; their typical students are."

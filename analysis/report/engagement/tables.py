@@ -24,6 +24,7 @@ from analysis.report.text import (
 )
 from analysis.stats.results import TestResult
 
+NOTHING = Prose("There are no two countries to compare.")
 _one, _two = partial(number, digits=1), partial(number, digits=2)
 
 
@@ -126,6 +127,8 @@ def intervals(s: study.Study) -> Prose:
 
 def variances(comparisons: list[study.Comparison]) -> Prose:
     """Tests of equal spread."""
+    if not comparisons:
+        return NOTHING
     rows = [
         {
             "Comparison": c.name,
@@ -171,6 +174,8 @@ def _ratio_of_sds(f: TestResult) -> Prose:
 
 def steps(comparisons: list[study.Comparison]) -> Prose:
     """Welch's test, one line a step."""
+    if not comparisons:
+        return NOTHING
     steps: dict[str, list[str]] = {}
     for c in comparisons:
         w = c.welch
@@ -195,6 +200,8 @@ def steps(comparisons: list[study.Comparison]) -> Prose:
 
 def effects(comparisons: list[study.Comparison]) -> Prose:
     """Effect sizes with their 95% intervals, second group against first."""
+    if not comparisons:
+        return NOTHING
     rows = []
     for c in comparisons:
         value, low, high = rise(c.welch)
