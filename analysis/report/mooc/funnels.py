@@ -90,7 +90,7 @@ def _cell(share: float, low: float, high: float, side: str = "") -> Prose:
 
 
 def counts_table(s: Study) -> Prose:
-    """Each stage counted in four ways."""
+    """Each stage counted in five ways."""
     f = s.funnel
     rows = []
     for stage, name in zip(STAGES, STAGE_NAMES, strict=True):
