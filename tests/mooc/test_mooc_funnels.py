@@ -429,7 +429,8 @@ def test_adjusted_shares_are_those_with_everybody_s_countries(mooc_study):
 def test_the_range_of_adjusted_shares_has_the_interval_that_draws_give():
     """Of other users like these: the range of the same two sources varies by as much."""
     rng = np.random.default_rng(7)
-    truth = [lambda c, s: 0.3 + 0.1 * SOURCES.index(s) + 0.05 * COUNTRIES.index(c), lambda c, s: 0.6]
+    truth = (
+        lambda c, s: 0.3 + 0.1 * SOURCES.index(s) + 0.05 * COUNTRIES.index(c), lambda c, s: 0.6)
     found = [funnels._adjusted(chances(*truth, SIZES, rng), None) for _ in range(150)]
     ends = SOURCES[-1], SOURCES[0]
     gaps = [shares.adjusted["enrolled", ends[0]] - shares.adjusted["enrolled", ends[1]]
@@ -454,7 +455,7 @@ def test_confounding_by_country_is_taken_away():
     best = both.groupby("referral_source").sum()
     shares = (best.iloc[:, 1] / best.iloc[:, 0]).sort_values()
     textbook = two_proportions.difference(*(
-        Share(int(best.iloc[:, 1][name]), int(best.iloc[:, 0][name])) for name in shares.index[[-1, 0]]))
+        Share(*map(int, best.loc[name].iloc[[1, 0]])) for name in shares.index[[-1, 0]]))
     assert (row.crude_range, row.crude_range_low, row.crude_range_high) == pytest.approx(
         (textbook.estimate, textbook.low, textbook.high))
     # Without another country to compare with there is nothing to adjust for.

@@ -213,7 +213,8 @@ def test_a_country_that_completes_less_is_told_with_its_size(mooc_study):
 
 def test_spreads_between_countries_are_corrected_together(mooc_study):
     g = mooc_study.geography
-    alone = {name: getattr(g, name).prior.p_value for name in ("conversion", "completion", "revenue")}
+    names = ("conversion", "completion", "revenue")
+    alone = {name: getattr(g, name).prior.p_value for name in names}
     assert g.spreads.p_value.to_dict() == alone
     low, middle, high = sorted(alone.values())
     expected = sorted([3 * low, max(3 * low, 2 * middle), max(3 * low, 2 * middle, high)])

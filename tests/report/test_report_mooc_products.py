@@ -85,8 +85,8 @@ def test_the_shipped_products(mooc_study):
         assert (f"{category} ({100 * row.change:.1f} percentage points, 95% interval for all 10 "
                 f"categories {100 * row.low:.1f}\u00a0to\u00a0{100 * row.high:.1f})") in (
                     said["shift"].replace("\u2212", "-"))
-    assert (f"V {p.shift.cramers_v.value:.2f}, 95% interval {p.shift.cramers_v.low:.2f}\u00a0to\u00a0"
-            f"{p.shift.cramers_v.high:.2f}") in said["shift"]
+    v = p.shift.cramers_v
+    assert f"V {v.value:.2f}, 95% interval {v.low:.2f}\u00a0to\u00a0{v.high:.2f}" in said["shift"]
     assert len(said["pareto_figure"]._repr_mimebundle_()[0]["image/svg+xml"]) < 45_000
     curve = said["pareto_figure"].data
     assert curve.revenue.iloc[-1] == pytest.approx(1) and curve["rank"].iloc[-1] == 44

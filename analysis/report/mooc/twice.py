@@ -21,12 +21,12 @@ def source_or_channel(s: Study) -> Prose:
         part[part > 0].drop(MISSING, errors="ignore") for part in (sources, channels))
     if sources.empty:
         return Prose("Here no source is known.")
-    channel = "the referral channel of @sec-mooc-channels-referral, which the users table names"
+    channel = "the referral channel of @sec-mooc-channels-referral"
     if sources.to_dict() == channels.to_dict():
         return Prose(
-            f"Here it is {channel}, by another name: each has as many users in one table as in the "
-            "other.")
-    return Prose(f"It need not be {channel}: here the two tables do not count the same users by them.")
+            f"Here it is {channel} by another name: each has as many users in the events as in the "
+            "table of users.")
+    return Prose(f"It need not be {channel}: here the events and the table of users count other users by them.")
 
 
 def completion_by_country(s: Study) -> Prose:

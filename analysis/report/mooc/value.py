@@ -737,7 +737,7 @@ def segments(s: Study) -> Prose:
         return Prose(f"{text}: the order of the names is the order of the value to come.")
     if not pairs["difference"].max() > 0:
         return Prose(f"{text}; for the others the order is not shown.")
-    return Prose(f"{text}; for the others the order is not shown. Nearest to the opposite comes that "
+    return Prose(f"{text}; for the others the order is not shown. Nearest to the opposite is this: "
                  f"{_turned(pairs)}.")
 
 
