@@ -417,10 +417,10 @@ def judge(
         the courses compared with one another), `shrunk` (the ratio without the part that chance
         makes), `among` (probability that a course of its kind sells as little or less),
         `completion`, `completion_expected`, `completion_low`, `completion_high` (95% limits of the
-        course's own true share), `completion_finding` (1: above what is expected, -1: below, 0: not shown),
-        `went_on`, `went_on_expected`, `went_on_finding` likewise, `gain` (revenue if it sold what
-        is expected and each unit brought what it does, less what it earns: at most to be won),
-        `laggard` and `decision` (see `decide`; "" for those that don't lag).
+        course's own true share), `completion_finding` (1: above what is expected, -1: below, 0:
+        not shown), `went_on`, `went_on_expected`, `went_on_finding` likewise, `gain` (revenue if it
+        sold what is expected and each unit brought what it does, less what it earns: at most to be
+        won), `laggard` and `decision` (see `decide`; "" for those that don't lag).
     """
     sold = (frame.units > 0) | (frame.enrolments > 0)
     free = frame.abc == "free"

@@ -187,9 +187,9 @@ def test_what_is_said_of_first_purchases_and_segments_turns_with_the_results(shi
     def segments(frame=v.forecast.by_segment, **pairs):
         """With other columns of the pairs, or other values of the furthest."""
         found = v.forecast.segment_pairs.copy()
-        for name, value in pairs.items():
+        for name, other in pairs.items():
             found.loc[found.index[-1] if name.startswith("last_") else slice(None),
-                      name.removeprefix("last_")] = value
+                      name.removeprefix("last_")] = other
         return report.segments(with_(
             shipped, forecast=replace(v.forecast, by_segment=frame, segment_pairs=found)))
 
