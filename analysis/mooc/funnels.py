@@ -82,8 +82,9 @@ class Funnel:
             their own. None where no model can be fitted.
         adjustment: By `step`: of the logit with source and country, the likelihood-ratio tests of
             source: `statistic`, `df`, `p_value`, `p_adjusted` (Holm, over the steps); the
-            difference between the largest and smallest share, `crude_range`, `adjusted_range`;
-            `countries`, its levels. None where `adjusted` is.
+            difference between the largest and smallest share, `crude_range` (with `..._low`,
+            `..._high`, Newcombe) and `adjusted_range` (with the same by the delta method, from
+            what both shares have in common); `countries`, its levels. None where `adjusted` is.
         interaction: By `step`: whether sources differ in the same way in all countries: Pearson's
             `statistic` of the logit without interaction, `df`, `p_value`; of the `cells` tested one
             by one those `found` to differ, at most `MOST_FOUND` in all; `p_left`, of the same test
@@ -620,7 +621,7 @@ def _adjusted(
         x, model = fit
         mine, weight = x.positions("source"), cells["users"] / cells["users"].sum()
         level_of = {x.columns[i - 1].level: i for i in mine}
-        sums = cells.groupby("source")[["users", "reached"]].sum()
+        sums, slopes = cells.groupby("source")[["users", "reached"]].sum(), []
         for source, row in sums.iterrows():
             matrix = x.matrix.copy()
             matrix[:, mine] = 0
@@ -629,21 +630,34 @@ def _adjusted(
             for place, pair in zip(x.positions("pair"), pairs, strict=True):
                 matrix[:, place] = (pair[0] == source) & (cells["country"] == pair[1])
             p = special.expit(matrix @ model.params)
-            slope = (weight.to_numpy() * p * (1 - p)) @ matrix
+            slopes.append((weight.to_numpy() * p * (1 - p)) @ matrix)
             share = float(weight @ p)
-            margin = z * float(np.sqrt(slope @ model.covariance @ slope))
+            margin = z * _error(slopes[-1], model.covariance)
             rows.append({"step": step, "source": source, "crude": row["reached"] / row["users"],
                          "adjusted": share, "low": share - margin, "high": share + margin})
         test = model.tests.set_index("factor").loc["source"]
         shown = pd.DataFrame(rows[-len(sums):])
+        best, worst = (getattr(np, end)(shown["adjusted"]) for end in ("argmax", "argmin"))
+        margin = z * _error(slopes[best] - slopes[worst], model.covariance)
+        between = np.ptp(shown["adjusted"])
+        crude = two_proportions.difference(*(
+            Share(*map(int, sums.iloc[getattr(np, end)(shown["crude"])][["reached", "users"]]))
+            for end in ("argmax", "argmin")), 1 - ALPHA)
         tests.append({
             "step": step, "statistic": test["likelihood_ratio"], "df": int(test["df"]),
             "p_value": test["likelihood_ratio_p"], "countries": cells["country"].nunique(),
-            "crude_range": np.ptp(shown["crude"]), "adjusted_range": np.ptp(shown["adjusted"]),
+            "crude_range": crude.estimate, "crude_range_low": crude.low,
+            "crude_range_high": crude.high, "adjusted_range": between,
+            "adjusted_range_low": between - margin, "adjusted_range_high": between + margin,
         })
     adjustment = pd.DataFrame(tests).set_index("step")
     adjustment["p_adjusted"] = holm(adjustment["p_value"])
     return pd.DataFrame(rows).set_index(["step", "source"]), adjustment
+
+
+def _error(slope: np.ndarray, covariance: np.ndarray) -> float:
+    """Of a quantity by its derivatives by the parameters (the delta method)."""
+    return float(np.sqrt(max(0.0, slope @ covariance @ slope)))
 
 
 def _interaction(both: pd.DataFrame) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:

@@ -5,6 +5,7 @@ The tables know countries only, no regions or cities in them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ibis.expr.types as ir
@@ -95,6 +96,8 @@ class Geography:
         conversion: Users who bought, of all; None with fewer than three countries.
         completion: Users who completed a course, of those who enrolled; None likewise.
         revenue: Revenue a user; None likewise, or where it is the same for everybody.
+        spreads: Whether countries differ at all: index `measure` (those of the three that there
+            are), `p_value` of its prior and `p_adjusted` (Holm over the measures).
     """
 
     countries: pd.DataFrame
@@ -102,6 +105,7 @@ class Geography:
     conversion: Rates | None
     completion: Rates | None
     revenue: Means | None
+    spreads: pd.DataFrame
 
 
 def geography(users: ir.Table, orders: ir.Table, events: ir.Table) -> Geography:
@@ -114,12 +118,16 @@ def geography(users: ir.Table, orders: ir.Table, events: ir.Table) -> Geography:
     """
     frame = by_country(users, orders, events)
     known = frame.drop(index=MISSING, errors="ignore")
+    found = {
+        "conversion": rates(known.customers, known.users),
+        "completion": rates(known.completed_users, known.enrolled_users),
+        "revenue": _revenue(known),
+    }
     return Geography(
         countries=frame,
         concentration=_concentration(known, float(frame.revenue.sum())),
-        conversion=rates(known.customers, known.users),
-        completion=rates(known.completed_users, known.enrolled_users),
-        revenue=_revenue(known),
+        **found,
+        spreads=spreads(found),
     )
 
 
@@ -154,6 +162,18 @@ def by_country(users: ir.Table, orders: ir.Table, events: ir.Table) -> pd.DataFr
         frame = frame.join(collect(more, (COUNTRY,)))
     frame = frame.assign(revenue_squares=frame.revenue_squares.fillna(0.0))
     return whole(frame, ("enrolments", "completions", "enrolled_users", "completed_users"))
+
+
+def spreads(found: Mapping[str, Rates | Means | None]) -> pd.DataFrame:
+    """The tests of a spread between countries, corrected together; see `Geography`.
+
+    Args:
+        found: What was compared, by measure.
+    """
+    p = pd.Series({name: part.prior.p_value for name, part in found.items() if part is not None},
+                  dtype=float)
+    frame = pd.DataFrame({"p_value": p, "p_adjusted": multiplicity.holm(p) if len(p) else p})
+    return frame.rename_axis("measure")
 
 
 def _concentration(known: pd.DataFrame, total: float) -> Concentration | None:

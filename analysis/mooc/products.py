@@ -3,7 +3,8 @@
 **Laggards.** A course that sells little may be dear, new, or one of a kind that few look for. So
 units a day on sale are compared with what the other courses lead one to expect at its price and in
 its category (`shrinkage.mixed`): a laggard sells at most half of that (`LAG`), even when the part
-of its distance that chance makes is taken off, and surely less (95% interval). Free courses earn
+of its distance that chance makes is taken off, and is shown to sell less than expected (p
+corrected over the courses compared with one another). Free courses earn
 nothing by design: they are judged in the same way by enrolments, among themselves. What to do with
 a laggard is decided by `decide`, a rule that can be read.
 """
@@ -23,7 +24,9 @@ from scipy import stats
 from analysis.days import seconds
 from analysis.mooc.durations import COMPLETED, ENROLLED
 from analysis.mooc.reduce import collect, sales, whole
-from analysis.stats import descriptive, shrinkage
+from analysis.stats import association, descriptive, shrinkage
+from analysis.stats.effects import Effect
+from analysis.stats.multiplicity import holm
 from analysis.stats.shrinkage import Mixed
 
 SEED = 5
@@ -41,11 +44,13 @@ WORTH = 0.005  # of all revenue: a promotion that could win less at most is not 
 LEAST_COURSES = 8  # to say what a course of a price and category is expected to sell
 LEAST_FREE = 4  # free courses, to compare them with one another
 CONFIDENCE = 0.95
+ALPHA = 1 - CONFIDENCE
 
 PROMOTE, RETIRE, KEEP, WAIT = "promote", "retire", "keep", "wait"
 
 JUDGED = (
-    "free", "units", "expected", "ratio", "ratio_low", "ratio_high", "shrunk", "among",
+    "free", "units", "expected", "ratio", "ratio_low", "ratio_high", "p_value", "p_adjusted",
+    "shrunk", "among",
     "completion", "completion_expected", "completion_low", "completion_high",
     "completion_finding", "went_on", "went_on_expected", "went_on_low", "went_on_high",
     "went_on_finding", "gain", "days_on_sale", "laggard", "decision",
@@ -83,9 +88,10 @@ class Shift:
         units: Units in all.
         statistic, df, p_value: Chi-square test of equal shares of units; None where expected
             counts are too small for it (below 5 in more than a fifth of the cells, or below 1).
-        cramers_v: Size of the difference, 0 to 1.
+        cramers_v: Size of the difference, 0 to 1, bias-corrected, with its interval.
         categories: Index `category`; `first` and `second`: share of units in each half; `change`
-            and its 95% limits `low` and `high`.
+            and its 95% limits, which hold for all categories together (Bonferroni), `low` and
+            `high`.
     """
 
     split: str
@@ -93,7 +99,7 @@ class Shift:
     statistic: float | None
     df: int
     p_value: float | None
-    cramers_v: float
+    cramers_v: Effect
     categories: pd.DataFrame
 
 
@@ -371,19 +377,18 @@ def _shift(frame: pd.DataFrame, split: dt.date) -> Shift | None:
     if len(halves) < 2 or (totals == 0).any():
         return None
     table = halves.to_numpy().T
-    found = stats.chi2_contingency(table, correction=False)
-    rule = (found.expected_freq >= 1).all() and (found.expected_freq < 5).mean() <= 0.2
+    found = association.association(table, confidence=CONFIDENCE, seed=SEED)
     shares = halves / totals
     error = np.sqrt((shares * (1 - shares) / totals).sum(axis=1))
-    margin = stats.norm.isf((1 - CONFIDENCE) / 2) * error
+    margin = stats.norm.isf((1 - CONFIDENCE) / 2 / len(halves)) * error
     change = shares.late_units - shares.early
     return Shift(
         split=split.isoformat(),
         units=int(table.sum()),
-        statistic=float(found.statistic) if rule else None,
-        df=int(found.dof),
-        p_value=float(found.pvalue) if rule else None,
-        cramers_v=float(np.sqrt(found.statistic / table.sum())),
+        statistic=found.statistic if found.rule_holds else None,
+        df=found.df,
+        p_value=found.p_value if found.rule_holds else None,
+        cramers_v=found.effect,
         categories=pd.DataFrame({
             "first": shares.early, "second": shares.late_units, "change": change,
             "low": change - margin, "high": change + margin,
@@ -408,13 +413,14 @@ def judge(
         The model of demand of the courses with a price; and a frame with index `course_id`:
         `free`, `units` (free: enrolments), `expected` (as many days at what is expected), `ratio`
         of both with 95% limits `ratio_low` and `ratio_high` (how the course's true demand compares
-        to an average one of its kind), `shrunk` (the ratio without the part that chance makes),
-        `among` (probability that a course of its kind sells as little or less), `completion`,
-        `completion_expected`, `completion_low`, `completion_high` (95% limits of the course's own
-        true share), `completion_finding` (1: above what is expected, -1: below, 0: not shown),
-        `went_on`, `went_on_expected`, `went_on_finding` likewise, `gain` (revenue if it sold what
-        is expected and each unit brought what it does, less what it earns: at most to be won),
-        `laggard` and `decision` (see `decide`; "" for those that don't lag).
+        to an average one of its kind), `p_value` of a ratio of 1 and `p_adjusted` (Holm over
+        the courses compared with one another), `shrunk` (the ratio without the part that chance
+        makes), `among` (probability that a course of its kind sells as little or less),
+        `completion`, `completion_expected`, `completion_low`, `completion_high` (95% limits of the
+        course's own true share), `completion_finding` (1: above what is expected, -1: below, 0:
+        not shown), `went_on`, `went_on_expected`, `went_on_finding` likewise, `gain` (revenue if it
+        sold what is expected and each unit brought what it does, less what it earns: at most to be
+        won), `laggard` and `decision` (see `decide`; "" for those that don't lag).
     """
     sold = (frame.units > 0) | (frame.enrolments > 0)
     free = frame.abc == "free"
@@ -441,7 +447,8 @@ def judge(
         judged["gain"] = ((judged.expected - judged.units) * each).clip(lower=0).fillna(0.0)
         judged.loc[judged.free, "gain"] = 0.0
         judged["days_on_sale"] = frame.days_on_sale.reindex(judged.index)
-        judged["laggard"] = (judged.shrunk <= LAG) & (judged.ratio_high < 1)
+        judged["laggard"] = (judged.shrunk <= LAG) & (judged.ratio < 1) & (
+            judged.p_adjusted <= ALPHA)
         judged["decision"] = [decide(row, total) for row in judged.itertuples()]
         judged = judged[list(JUDGED)]
     else:
@@ -486,10 +493,13 @@ def _compared(rows, count, design, groups) -> tuple[pd.DataFrame, Mixed]:
         "ratio": np.exp(model.deviation),
         "ratio_low": np.exp(model.deviation - t * model.deviation_se),
         "ratio_high": np.exp(model.deviation + t * model.deviation_se),
+        "p_value": 2 * stats.t.sf(np.abs(model.deviation / model.deviation_se),
+                                  model.items - design.shape[1]),
         "shrunk": np.exp(model.shrunk),
         "among": stats.t.cdf(model.deviation / model.prediction_se,
                              model.items - design.shape[1]),
     }, index=rows.index)
+    frame["p_adjusted"] = holm(frame.p_value)
     for name, yes, n in (("completion", rows.completions, rows.enrolments),
                          ("went_on", rows.went_on, rows.takers)):
         y, v = _logit(yes, n)

@@ -20,6 +20,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import ibis
 import ibis.expr.types as ir
@@ -191,6 +192,10 @@ class Forecast:
             observation): `customers`; means `spent`, `alive`, `purchases`, `value`, with `low`,
             `high` for parameters and customers; `share` of the total. None where the customers
             can't be told apart.
+        segment_pairs: Index `above`, `below`, every two segments in their order: mean value of the
+            one below less that of the one above, `difference`, with `low`, `high` (normal) for the
+            parameters, which both share, and for customers; `p_value`, `p_adjusted` (Holm over the
+            pairs). None likewise.
         by_start: Index `quarter` of the first purchase ("2024Q1"): `customers`, means `spent`,
             `alive`, `value`, with `low`, `high` for parameters and customers.
         by_period: Index `days` (`PERIODS`): of customers who bought within the last so many days,
@@ -208,6 +213,7 @@ class Forecast:
     tenths: pd.DataFrame
     top_share: Interval
     by_segment: pd.DataFrame | None
+    segment_pairs: pd.DataFrame | None
     by_start: pd.DataFrame
     by_period: pd.DataFrame
     new: Interval
@@ -665,6 +671,7 @@ def _forecast(
         if (found := several_means.moments_of_sums(int(row.customers), row.value, row.square))
         and found.n > 1 and found.variance > 0
     }
+    segment_sums = _segment_sums(orders, valued, spending, dt.date.fromisoformat(t.end))
     return Forecast(
         alive=float(total.alive),
         purchases=float(total.purchases),
@@ -676,23 +683,51 @@ def _forecast(
         else several_means.against_rest({}),
         tenths=tenths.assign(share=sums.value / total.value),
         top_share=_top_share(sums, covariance),
-        by_segment=_by_segment(orders, valued, spending, covariance, dt.date.fromisoformat(t.end)),
+        by_segment=None if segment_sums is None else _means(segment_sums, covariance).assign(
+            share=segment_sums.value / segment_sums.value.sum()),
+        segment_pairs=None if segment_sums is None else _pairs(segment_sums, covariance),
         by_start=_means(starts, covariance).drop(columns="purchases"),
         by_period=_means(periods, covariance)[["customers", "value", "low", "high"]],
         new=_new(purchases, spending, history, covariance),
     )
 
 
-def _by_segment(
-    orders: ir.Table, valued: ir.Table, spending: GammaGamma, covariance: np.ndarray, end: dt.date
+def _segment_sums(
+    orders: ir.Table, valued: ir.Table, spending: GammaGamma, end: dt.date
 ) -> pd.DataFrame | None:
+    """`_sums` by segment, in the order of the segments; None where there are none."""
     named = segments.customers_at(orders, end)
     if named is None:
         return None
     with_segment = valued.inner_join(named.select("user_id", "segment"), "user_id")
     sums = _sums(with_segment, spending, segment=_.segment).sort_index()
     sums.index = pd.Index([segments.NAMES[place] for place in sums.index], name="segment")
-    return _means(sums, covariance).assign(share=sums.value / sums.value.sum())
+    return sums
+
+
+def _pairs(sums: pd.DataFrame, covariance: np.ndarray) -> pd.DataFrame:
+    """Every two groups, the mean of the later one less that of the earlier; see `Forecast`.
+
+    The parameters move both means together, so their part of the variance is that of the
+    difference of the slopes; the customers of two groups are independent.
+    """
+    means = sums.value / sums.customers
+    slopes = sums[SLOPES].div(sums.customers, axis=0).astype(float)
+    scatter = sums.latent.clip(lower=0) / sums.customers**2
+    rows = []
+    for above, below in combinations(sums.index, 2):
+        slope = (slopes.loc[below] - slopes.loc[above]).to_numpy()
+        known = max(0.0, float(slope @ covariance @ slope))
+        error = math.sqrt(known + scatter[above] + scatter[below])
+        rows.append((above, below, means[below] - means[above], error))
+    frame = pd.DataFrame(rows, columns=["above", "below", "difference", "error"])
+    frame = frame.set_index(["above", "below"]).astype(float)
+    error = frame.pop("error")
+    reach = stats.norm.ppf((1 + CONFIDENCE) / 2) * error
+    p_value = 2 * stats.norm.sf(np.abs(frame.difference) / error)
+    return frame.assign(
+        low=frame.difference - reach, high=frame.difference + reach, p_value=p_value,
+        p_adjusted=holm(p_value))
 
 
 def _expectations(t: Transactions, purchases: BgNbd, spending: GammaGamma) -> pd.DataFrame:

@@ -63,21 +63,25 @@ def _range(row) -> Prose:
     return Prose(f"{number(float(row.lowest))} to {number(float(row.highest))}")
 
 
+def _gaps(s: Study) -> pd.DataFrame:
+    return s.profile[(s.profile["table"] == "users") & (s.profile["missing"] > 0)]
+
+
+def incomplete(s: Study) -> set[str]:
+    """The columns of the users that have gaps."""
+    return set(_gaps(s)["column"])
+
+
 def gaps(s: Study) -> Prose:
-    """Which columns of the users have gaps, and what is done about them."""
-    part = s.profile[(s.profile["table"] == "users") & (s.profile["missing"] > 0)]
+    """Which columns of the users have gaps, and how large; what is done about them, a study says."""
+    part = _gaps(s)
     if part.empty:
         return Prose("Nothing is missing in the table of users.")
     shares = listing(
         f"no {escape(row.column)} for {percent(row.missing / row.rows)}"
         for row in part.itertuples()
     )
-    text = (
-        f"There is {shares} of the users. They are kept, and compared as a group of their own where "
-        "a column makes groups: leaving them out would change who is being described, and filling "
-        "them in would invent data."
-    )
-    return Prose(text)
+    return Prose(f"There is {shares} of the users.")
 
 
 def cleaning_table(s: Study) -> Prose:

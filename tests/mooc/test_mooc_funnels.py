@@ -26,6 +26,8 @@ from analysis.mooc.funnels import (
     waits,
 )
 from analysis.simulate import mooc as generator
+from analysis.stats import two_proportions
+from analysis.stats.two_proportions import Share
 
 SIGNED, ENROLLED, COMPLETED = STAGES
 GROUPS = ("user_country", "referral_source")
@@ -424,6 +426,21 @@ def test_adjusted_shares_are_those_with_everybody_s_countries(mooc_study):
     assert z.abs().max() < 2.5
 
 
+def test_the_range_of_adjusted_shares_has_the_interval_that_draws_give():
+    """Of other users like these: the range of the same two sources varies by as much."""
+    rng = np.random.default_rng(7)
+    truth = (
+        lambda c, s: 0.3 + 0.1 * SOURCES.index(s) + 0.05 * COUNTRIES.index(c), lambda c, s: 0.6)
+    found = [funnels._adjusted(chances(*truth, SIZES, rng), None) for _ in range(150)]
+    ends = SOURCES[-1], SOURCES[0]
+    gaps = [shares.adjusted["enrolled", ends[0]] - shares.adjusted["enrolled", ends[1]]
+            for shares, _ in found]
+    rows = pd.DataFrame([adjustment.loc["enrolled"] for _, adjustment in found])
+    assert rows.adjusted_range.to_numpy() == pytest.approx(gaps)
+    width = (rows.adjusted_range_high - rows.adjusted_range_low) / 2 / 1.96
+    assert width.mean() == pytest.approx(np.std(gaps), rel=0.2)
+
+
 def test_confounding_by_country_is_taken_away():
     """Sources that differ only by the countries of their users do not differ once adjusted."""
     chance = {"AA": 0.2, "BB": 0.4, "CC": 0.6, "DD": 0.8}
@@ -434,6 +451,13 @@ def test_confounding_by_country_is_taken_away():
     row = adjustment.loc["enrolled"]
     assert row.crude_range > 0.03 > 0.002 > row.adjusted_range
     assert row.p_value > 0.99
+    assert row.adjusted_range_low < 0 < row.adjusted_range_high
+    best = both.groupby("referral_source").sum()
+    shares = (best.iloc[:, 1] / best.iloc[:, 0]).sort_values()
+    textbook = two_proportions.difference(*(
+        Share(*map(int, best.loc[name].iloc[[1, 0]])) for name in shares.index[[-1, 0]]))
+    assert (row.crude_range, row.crude_range_low, row.crude_range_high) == pytest.approx(
+        (textbook.estimate, textbook.low, textbook.high))
     # Without another country to compare with there is nothing to adjust for.
     assert funnels._adjusted(both.loc[["AA"]], None) == (None, None)
 

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mooc_logs import as_tables, random_frames
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from analysis.mooc import funnels, products
 from analysis.mooc.products import KEEP, NEW_DAYS, PROMOTE, RETIRE, WAIT, abc, decide
@@ -65,7 +67,15 @@ def test_halves_of_the_time_agree(mooc_study):
 def test_the_mix_is_not_shown_to_change(mooc_study, mooc_tables):
     """Nothing was planted; the halves add up."""
     shift = mooc_study.products.shift
-    assert shift.p_value > 0.01 and shift.cramers_v < 0.05
+    assert shift.p_value > 0.01 and shift.cramers_v.high < 0.05
+    assert shift.cramers_v.low <= shift.cramers_v.value <= shift.cramers_v.high
+    rows = shift.categories
+    late = mooc_study.products.by_course.groupby("category")[["units", "late_units"]].sum()
+    halves = late.units.sum() - late.late_units.sum(), late.late_units.sum()
+    error = np.sqrt(sum(rows[c] * (1 - rows[c]) / n
+                        for c, n in zip(("first", "second"), halves, strict=True)))
+    wide = stats.norm.isf(0.025 / len(rows))
+    np.testing.assert_allclose(rows.high - rows.change, wide * error)
     assert shift.categories[["first", "second"]].sum().to_numpy() == pytest.approx([1, 1])
     assert shift.units == mooc_study.scope.items
 
@@ -219,6 +229,25 @@ def test_a_course_that_lags_is_found():
     low = judged.iloc[19]
     assert low.ratio_low < 0.2 < low.ratio_high and low.gain == pytest.approx(
         20 * (low.expected - low.units))
+
+
+def test_falling_short_is_shown_beyond_the_number_of_courses():
+    """The p-values are those of the intervals alone, and then Holm's over all courses."""
+    rates = np.random.default_rng(5).lognormal(0, 0.6, 40)
+    _, judged = world(rates, np.full(40, 300.0), 2)
+    outside = (judged.ratio_low > 1) | (judged.ratio_high < 1)
+    np.testing.assert_array_equal(judged.p_value < 0.05, outside)
+    np.testing.assert_allclose(judged.p_adjusted, multipletests(judged.p_value, method="holm")[1])
+    low = judged.p_value.idxmin()
+    assert judged.p_adjusted[low] == pytest.approx(min(1, 40 * judged.p_value[low]))
+    # Alone shown to fall short and far enough, and yet not beyond chance among so many.
+    spread = np.random.default_rng(1).lognormal(-1.5, 0.7, 40)
+    spread[0] = 0.01
+    rows = pd.concat([world(spread, np.full(40, 200.0), seed)[1] for seed in range(6)])
+    alone = (rows.ratio_high < 1) & (rows.shrunk <= 0.5)
+    assert (alone & (rows.p_adjusted > 0.05)).any() and rows.laggard.any()
+    pd.testing.assert_series_equal(
+        rows.laggard, alone & (rows.p_adjusted <= 0.05), check_names=False)
 
 
 def test_small_tables_say_what_they_can():

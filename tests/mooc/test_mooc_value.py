@@ -81,6 +81,43 @@ def test_groups_are_sums_over_customers(mooc_study, valued):
     assert f.tenths.customers.between(0.09 * len(valued), 0.11 * len(valued)).all()
 
 
+def test_segments_are_compared_with_the_parameters_that_they_share(mooc_study, valued):
+    """Against draws of the parameters, and what customers of the same history differ by."""
+    v = mooc_study.value
+    rng = np.random.default_rng(14)
+    models = v.purchases.fitted, v.spending
+    logs = [rng.multivariate_normal(m.logs, m.covariance, 300) for m in models]
+    history = valued.frequency, valued.recency / 7, valued.age / 7
+    cells, of = np.unique(np.column_stack(history), axis=0, return_inverse=True)
+    drawn = [
+        buys.expected(AHEAD, *cells.T)[of] * pays.expected(valued.frequency + 1, valued.spent)
+        for buys, pays in zip(*([m.at(row) for row in rows]
+                                for m, rows in zip(models, logs, strict=True)), strict=True)
+    ]
+    means = pd.DataFrame(drawn).T.groupby(valued.segment.to_numpy()).mean()
+    buys, pays = models
+    each = (buys.expected_square(AHEAD, *cells.T)[of] * pays.expected_square(valued.frequency + 1)
+            * (valued.spent + pays.gamma) ** 2 - valued.worth**2)
+    by = each.groupby(valued.segment)
+    scatter = by.sum() / by.size() ** 2
+    pairs = v.forecast.segment_pairs
+    values = v.forecast.by_segment["value"]
+    assert list(pairs.index) == [
+        (a, b) for i, a in enumerate(values.index) for b in values.index[i + 1:]]
+    z = stats.norm.ppf(0.975)
+    for (above, below), row in pairs.iterrows():
+        assert row.difference == pytest.approx(values[below] - values[above], rel=1e-9)
+        error = np.sqrt((means.loc[below] - means.loc[above]).var() + scatter[[above, below]].sum())
+        assert (row.high - row.low) / 2 / z == pytest.approx(error, rel=0.12)
+        assert row.p_value == pytest.approx(
+            2 * stats.norm.sf(abs(row.difference) / ((row.high - row.low) / 2 / z)))
+    ordered = np.sort(pairs.p_value)
+    assert pairs.p_adjusted.min() == pytest.approx(len(pairs) * ordered[0])
+    # The shared parameters cancel in part: apart, the two intervals would seem to say less.
+    row, alone = pairs.loc[("At Risk", "Hibernating")], v.forecast.by_segment
+    assert alone.low["Hibernating"] < alone.high["At Risk"] and row.low > 0
+
+
 def test_true_expected_value_lies_in_the_intervals(mooc_study, valued, truth):
     """Of tenths of expected value: the mean of what customers are truly expected to bring."""
     f = mooc_study.value.forecast

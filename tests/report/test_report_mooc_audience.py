@@ -138,6 +138,15 @@ def test_not_shown_is_never_no_difference(cases, shipped):
         assert "no difference" not in text.replace("which is not the same as no difference", "")
 
 
+def test_groups_closer_than_chance_are_not_called_equal(shipped):
+    a = shipped.audience
+    close = SimpleNamespace(audience=replace(a, tests=a.tests.assign(
+        explained=0.0, explained_high=0.0, p_adjusted=1.0)))
+    for said in (report.value(close), report.engagement(close)):
+        assert "closer together than chance would bring them" in said and "none of any" not in said
+    assert "at most" in report.value(shipped) and "closer together" not in report.value(shipped)
+
+
 def test_comparisons_are_counted(shipped):
     found = shipped.audience.comparisons["adjusted_finding"].value_counts()
     text = report.alike(shipped)

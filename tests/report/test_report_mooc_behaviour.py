@@ -176,6 +176,11 @@ def test_shipped_chapter_says_what_was_planted(shipped):
     assert "In revenue they are alike for practical purposes" in report.answer(shipped)
     begin = report.recommendation(shipped)
     assert begin.startswith("**Begin with those who watch far less, finish few and score far lower")
+    b = shipped.behaviour
+    largest = report._clusters(shipped)["users"].max() / b.enrolled
+    assert report.segments(shipped).startswith(
+        "Of the enrolled, the largest cluster is that of those who watch")
+    assert f"({largest:.0%}); then come" in report.segments(shipped)
     table = report.segments_table(shipped)
     assert table.count("\n") == 6 and "Never enrolled" in table
     actions = report.actions_table(shipped).splitlines()[2:]

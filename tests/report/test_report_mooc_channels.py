@@ -13,6 +13,7 @@ import pytest
 from held import held
 
 from analysis.mooc import channels
+from analysis.mooc.value import MARGIN
 from analysis.report.mooc import channels as say
 from analysis.report.text import Prose
 
@@ -110,7 +111,12 @@ def test_sentences_follow_the_tests(mooc_study):
     none = with_referrals(s, {"user_p": 0.5, "conversion_p": 0.5})
     assert "is not shown" in say.user_value(none) and "is not shown" in say.conversion(none)
     assert say.recommendation(none) == "" and "is not shown" in say.answer(none)
-    assert "random" not in say.recommendation(s) and "Friend" in say.recommendation(s)
+    assert "random" not in say.recommendation(s)
+    # A ceiling of what is left, as the one for sign-ups is, not of revenue.
+    lower = s.channels.referrals.value_per_user_low
+    assert f"up to {MARGIN * lower['Friend']:.2f} for one from Friend" in say.recommendation(s)
+    assert f"not above {MARGIN * lower['Social Media']:.2f} for one" in say.recommendation(s)
+    assert f"At a margin of {MARGIN:.0%}" in say.recommendation(s)
     swapped = with_referrals(s, relative_conversion=s.channels.referrals.relative_customer,
                              relative_customer=s.channels.referrals.relative_conversion)
     assert "*how much* a customer spends" in say.why(swapped)

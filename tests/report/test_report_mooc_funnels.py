@@ -54,6 +54,15 @@ def test_the_shipped_study_in_words(mooc_study):
     assert "differences between countries are not shown" in say.countries(s)
     assert "explains next to nothing" in say.mix(s)
     assert "no difference" not in say.countries(s).lower()
+    gap = s.funnel.adjustment.loc["overall"]
+    for name in ("crude", "adjusted"):
+        low, high = (100 * gap[f"{name}_range_{end}"] for end in ("low", "high"))
+        assert f"{low:.1f}\u00a0to\u00a0{high:.1f}" in say.mix(s)
+    v = s.funnel.homogeneity.loc[("course_id", "fair")]
+    assert f"{v.v:.2f}, {v.v_low:.2f}\u00a0to\u00a0{v.v_high:.2f})" in say.courses(s)
+    even = s.funnel.adjusted.loc[("overall", "Friend")]
+    assert (f"{100 * even.adjusted:.1f}% ({100 * even.low:.1f}\u00a0to\u00a0{100 * even.high:.1f})"
+            in next(line for line in say.sources_table(s).splitlines() if "Friend" in line))
     row = s.funnel.rates.loc[("referral_source", "Social Media", "overall")]
     assert f"{100 * row.share:.1f}%" in say.answer(s)
     assert f"{-row.difference * row.users:,.0f} more of 4,657 sign-ups" in say.recommendation(s)

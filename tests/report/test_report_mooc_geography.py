@@ -38,12 +38,14 @@ def study(users, bought, codes, revenue=None, missing=0):
     known = frame
     if missing:
         frame = pd.concat([frame, frame.iloc[:1].set_axis(["(not given)"], axis=0)])
+    found = {
+        "conversion": geography.rates(known.customers, known.users),
+        "completion": geography.rates(known.completed_users, known.enrolled_users),
+        "revenue": geography._revenue(known)}
     return SimpleNamespace(geography=geography.Geography(
         countries=frame,
         concentration=geography._concentration(known, float(frame.revenue.sum())),
-        conversion=geography.rates(known.customers, known.users),
-        completion=geography.rates(known.completed_users, known.enrolled_users),
-        revenue=geography._revenue(known)))
+        **found, spreads=geography.spreads(found)))
 
 
 def everything(s):
@@ -144,7 +146,8 @@ def test_nothing_is_said_of_nothing():
     nothing = SimpleNamespace(geography=geography.Geography(
         countries=pd.DataFrame(
             {"users": [3], "revenue": [0.0]}, pd.Index(["(not given)"], name="user_country")),
-        concentration=None, conversion=None, completion=None, revenue=None))
+        concentration=None, conversion=None, completion=None, revenue=None,
+        spreads=geography.spreads({})))
     for name, said in everything(nothing).items():
         assert isinstance(said, Prose) and "None" not in said and "nan" not in said, name
         if name not in ("recommendation", *MAYBE):
@@ -194,6 +197,36 @@ def test_250_countries():
     size = len(say.hot_spot_figure(s)._repr_mimebundle_()[0]["image/svg+xml"])
     assert size < 120_000
     assert "more countries" in say.recommendation(s) or "Treat" in say.recommendation(s)
+
+
+def test_a_country_that_completes_less_is_told_with_its_size(mooc_study):
+    frame = mooc_study.geography.completion.countries
+    row = frame[frame.stands_out != 0].iloc[0]
+    said = say.completion(mooc_study).replace("\u00a0", " ")
+    assert f"{100 * row.rate:.1f}% of {row.trials:.0f}, smoothed {100 * row.smoothed:.1f}%" in said
+    assert (f"{-100 * row.difference:.1f} points below the others, 95% interval "
+            f"{-100 * row.difference_high:.1f} to {-100 * row.difference_low:.1f}, corrected "
+            f"p = {row.p_adjusted:.3f}") in said
+    up = study([2_000, 1_200, 800, 900], [600, 600, 240, 270], ["PT", "US", "FR", "DE"])
+    assert "points above the others" in say.completion(up).replace("\u00a0", " ")
+
+
+def test_spreads_between_countries_are_corrected_together(mooc_study):
+    g = mooc_study.geography
+    names = ("conversion", "completion", "revenue")
+    alone = {name: getattr(g, name).prior.p_value for name in names}
+    assert g.spreads.p_value.to_dict() == alone
+    low, middle, high = sorted(alone.values())
+    expected = sorted([3 * low, max(3 * low, 2 * middle), max(3 * low, 2 * middle, high)])
+    assert sorted(g.spreads.p_adjusted) == pytest.approx(expected)
+    shown = {"conversion": say.spread, "completion": say.completion, "revenue": say.revenue}
+    for name, function in shown.items():
+        p = g.spreads.p_adjusted[name]
+        told = "\\<\u00a00.001" if p < 0.001 else f"=\u00a0{p:.3f}"
+        assert f"corrected p\u00a0{told}" in function(mooc_study)
+        # The corrected one decides.
+        weak = SimpleNamespace(geography=replace(g, spreads=g.spreads.assign(p_adjusted=0.06)))
+        assert "are not shown to differ" in function(weak)
 
 
 def test_without_revenue_the_rates_are_still_told(mooc_study):

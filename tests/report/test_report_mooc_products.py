@@ -76,7 +76,17 @@ def test_the_shipped_products(mooc_study):
     decisions = p.judged.decision[p.judged.laggard.astype(bool)]
     assert decisions.to_dict() == {"C018": PROMOTE, "C034": PROMOTE, "C050": RETIRE}
     assert "Promote Responsible AI" in said["recommendation"]
-    assert "retire Sleep and Recovery" in said["recommendation"]
+    assert "retire Sleep and Recovery.**" in said["recommendation"]
+    assert ("corrected for the 44 courses with a price and the 6 free courses among themselves"
+            in said["rule"])
+    moves = p.shift.categories
+    for category in ("Finance", "Programming"):
+        row = moves.loc[category]
+        assert (f"{category} ({100 * row.change:.1f} percentage points, 95% interval for all 10 "
+                f"categories {100 * row.low:.1f}\u00a0to\u00a0{100 * row.high:.1f})") in (
+                    said["shift"].replace("\u2212", "-"))
+    v = p.shift.cramers_v
+    assert f"V {v.value:.2f}, 95% interval {v.low:.2f}\u00a0to\u00a0{v.high:.2f}" in said["shift"]
     assert len(said["pareto_figure"]._repr_mimebundle_()[0]["image/svg+xml"]) < 45_000
     curve = said["pareto_figure"].data
     assert curve.revenue.iloc[-1] == pytest.approx(1) and curve["rank"].iloc[-1] == 44
@@ -100,6 +110,37 @@ def test_reasons(mooc_study, change, words):
     assert f"{change['decision']} " in f"{say.laggards_meaning(s)} "
 
 
+def test_repair_is_for_courses_that_are_completed_less(mooc_study):
+    judged = mooc_study.products.judged
+    for worse, words in (
+        ([], "retire Responsible AI and Sleep and Recovery.**"),
+        (["C018"], "retire Responsible AI and Sleep and Recovery, or repair Responsible AI.**"),
+        (["C018", "C050"], "retire Responsible AI and Sleep and Recovery, or repair them.**"),
+    ):
+        frame = judged.copy()
+        frame.loc[["C018", "C050"], "decision"] = RETIRE
+        frame.loc[worse, "completion_finding"] = -1
+        s = SimpleNamespace(products=replace(mooc_study.products, judged=frame))
+        assert words in say.recommendation(s)
+    frame.loc["C018", "decision"] = PROMOTE
+    assert "retire Sleep and Recovery, or repair it.**" in say.recommendation(s)
+
+
+def test_a_changed_mix_is_told_by_what_moved_most(mooc_study):
+    shift = mooc_study.products.shift
+
+    def told(**changes):
+        found = replace(shift, **changes)
+        return say.shift(SimpleNamespace(products=replace(mooc_study.products, shift=found)))
+
+    assert "changed, but little" in told(p_value=0.01)
+    large = replace(shift.cramers_v, high=0.3)
+    assert "and perhaps not little" in told(p_value=0.01, cramers_v=large)
+    assert "no category's share of the units moved" in told(
+        categories=shift.categories.assign(change=0.0))
+    assert "too few units for a test" in told(p_value=None, statistic=None)
+
+
 def test_no_laggards():
     s = study([1.0] * 12)
     assert "None of the 12 courses compared is a laggard" in say.laggards(s)
@@ -119,6 +160,7 @@ def test_few_courses_and_one():
         s = study(rates)
         said = everything(s)
         assert said["laggards"] == say.FEW == said["expectation"]
+        assert "p at most 0.05)" in said["rule"]
         for name, text in said.items():
             if not isinstance(text, p9.ggplot):
                 assert isinstance(text, Prose) and "nan" not in text and "None" not in text, name
@@ -129,6 +171,7 @@ def test_everything_free():
     said = everything(s)
     assert said["mix"] == said["pareto"] == said["pareto_figure"] == say.NOTHING
     assert "6 free courses earn nothing by design" in said["free_courses"]
+    assert "corrected for the 6 free courses among themselves" in said["rule"]
 
 
 def test_a_free_course_that_lags_is_promoted():

@@ -109,6 +109,13 @@ def test_advice_and_names_are_chosen_from_what_customers_did(mooc_study):
     assert "easiest to misread" in say.names(mooc_study)
     assert "well named:" in say.names(changed(mooc_study, side="above"))
     assert "is open" in say.names(changed(mooc_study, side=""))
+    p = mooc_study.segments.prediction
+    shares = [p.by_segment["share"][name] for name in ("Cannot Lose Them", "At Risk")]
+    assert (f"less than the others ({shares[0]:.0%} and {shares[1]:.0%} bought in the half year "
+            f"after, of all customers {p.buyers / p.customers:.0%}).") in (
+                say.recommendation(mooc_study))
+    dearer = changed(mooc_study, side=p.by_segment.side.where(p.by_segment.side == "above", ""))
+    assert "brought less than the others in the half year after." in say.recommendation(dearer)
     none = changed(mooc_study, side="", value_side="")
     assert say.recommendation(none) == ""
     assert {row[-1] for row in cells(say.actions_table(none))} == {

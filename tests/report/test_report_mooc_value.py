@@ -184,14 +184,53 @@ def test_what_is_said_of_first_purchases_and_segments_turns_with_the_results(shi
     assert "A repeat purchase brings" in report.how_much(other)
     assert "can't be told" in report.first(with_(shipped, first_like=None))
 
-    def segments(frame):
-        return report.segments(with_(shipped, forecast=replace(v.forecast, by_segment=frame)))
+    def segments(frame=v.forecast.by_segment, **pairs):
+        """With other columns of the pairs, or other values of the furthest."""
+        found = v.forecast.segment_pairs.copy()
+        for name, other in pairs.items():
+            found.loc[found.index[-1] if name.startswith("last_") else slice(None),
+                      name.removeprefix("last_")] = other
+        return report.segments(with_(
+            shipped, forecast=replace(v.forecast, by_segment=frame, segment_pairs=found)))
 
-    frame = v.forecast.by_segment
-    assert "as far as can be told, the order" in segments(frame)
-    above, below = frame.index[0], frame.index[-1]
-    turned = frame.copy()
-    turned.loc[below, ["value", "low", "high"]] = frame.loc[above, ["value", "low", "high"]] * 2
-    assert f"{below} stands below" in segments(turned)
-    assert "nothing to compare" in segments(frame.head(1))
+    pairs = v.forecast.segment_pairs
+    shown = (pairs.p_adjusted < 0.05).sum()
+    said = segments()
+    assert f"worth more in {shown} and the one below in none" in said
+    assert "the order is not shown. Nearest to the opposite is this: Hibernating" in said
+    row = pairs.loc[("At Risk", "Hibernating")]
+    assert f"{row.difference:.2f} more" in said
+    assert f"corrected p\u00a0=\u00a0{row.p_adjusted:.3f}" in said
+    above, below = pairs.index[-1]
+    said = segments(last_difference=50.0, last_p_value=1e-9, last_p_adjusted=1e-7)
+    assert f"not the order of value: {below} stands below {above}" in said and "50.00 more" in said
+    said = segments(difference=-5.0, p_adjusted=0.01)
+    assert said.endswith("the order of the names is the order of the value to come.")
+    said = segments(difference=-5.0, p_adjusted=0.5)
+    assert "in none and the one below in none" in said and said.endswith("the order is not shown.")
+    assert "nothing to compare" in segments(v.forecast.by_segment.head(1))
     assert segments(None) == report.NO_SEGMENTS
+
+
+def test_what_came_is_held_against_both_predictions_in_the_same_way(shipped):
+    h = shipped.value.holdout
+    said = report.holdout_groups(shipped).replace("\u2212", "-")
+    naive, model = (100 * (h.actual / expected - 1) for expected in (h.naive, h.predicted))
+    assert f"what came is {naive:.1f}% instead of {model:.1f}%" in said
+    assert "takes no account" in said
+    assert text.change(h.actual / h.predicted, 1) in report.holdout(shipped)
+    better = with_(shipped, holdout=replace(h, naive=float(h.actual)))
+    assert "the simple rule does no worse" in report.holdout_groups(better)
+
+
+def test_customers_so_far_are_worth_what_counts_their_having_left(shipped):
+    v = shipped.value
+    said = report.ceilings(shipped)
+    worth = value.MARGIN * v.forecast.value.estimate
+    assert f"worth {worth:.2f} on average, counting the chance" in said
+    assert "known to be still there" in said and "the most" not in said
+    everybody = with_(shipped, forecast=replace(v.forecast, alive=float(v.history.customers)))
+    assert "known to be still there" not in report.ceilings(everybody)
+    assert "to keep" not in report.ceilings_table(shipped).lower()
+    last = value.MARGIN * v.forecast.tenths["value"].iloc[-1]
+    assert f"worth between {last:.2f} and" in report.recommendation(shipped)

@@ -8,13 +8,14 @@ import pandas as pd
 import plotnine as p9
 
 from analysis.customers import Study
-from analysis.report import figures, sentences
+from analysis.report import exploration, figures, sentences
 from analysis.report.tables import table
 from analysis.report.text import (
     Prose,
     count,
     escape,
     number,
+    paragraph,
     percent,
 )
 
@@ -32,6 +33,15 @@ def provenance(s: Study) -> Prose:
     return sentences.provenance(
         s, "so that an analysis has planted effects to find; no row is a real person or purchase"
     )
+
+
+def gaps(s: Study) -> Prose:
+    """Which columns of the users have gaps, and what is done about them."""
+    handling = (
+        "They are kept, and compared as a group of their own where a column makes groups: leaving them "
+        "out would change who is being described, and filling them in would invent data."
+    )
+    return paragraph(exploration.gaps(s), handling if exploration.incomplete(s) else "")
 
 
 def merging(s: Study) -> Prose:

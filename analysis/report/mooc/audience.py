@@ -283,10 +283,12 @@ def _sentence(s: Study, factor: str, measures: tuple[str, ...], what: str) -> st
     if not found:
         top = max(_test(s, factor, m)["explained_high"] for m in made)
         least = min(_test(s, factor, m)["p_adjusted"] for m in made)
-        bound = "; none" if top < 5e-5 else f"; at most {percent(top, 2)}"
+        bound = (
+            "the groups lie closer together than chance would bring them, so that no interval says how "
+            "much of any variance could lie between them" if top < 5e-5 else
+            f"at most {percent(top, 2)} of any variance lies between them, where the intervals end")
         return (f"{GROUPS[factor]} are not shown to differ in {what} (smallest corrected "
-                f"{p_value(least)}{bound} of any variance lies between them, where the "
-                f"intervals end)")
+                f"{p_value(least)}; {bound})")
     best = max(found, key=lambda m: _test(s, factor, m)["explained"])
     row = _test(s, factor, best)
     up_to = "up to " if len(found) > 1 else ""

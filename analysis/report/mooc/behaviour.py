@@ -267,7 +267,7 @@ def segments(s: Study) -> Prose:
         return _none(s)
     rows = _clusters(s).sort_values("users", ascending=False, kind="stable")
     told = [f"{_who(name)} ({percent(row['users'] / b.enrolled, 0)})" for name, row in rows.iterrows()]
-    return Prose(f"Of the enrolled, the largest cluster are {told[0]}; then come {listing(told[1:])}.")
+    return Prose(f"Of the enrolled, the largest cluster is that of {told[0]}; then come {listing(told[1:])}.")
 
 
 def map_figure(s: Study) -> p9.ggplot | Prose:

@@ -11,6 +11,7 @@ import plotnine as p9
 from analysis.mooc import Study
 from analysis.mooc.channels import ALPHA, LEAST_MONTHS
 from analysis.mooc.reduce import MISSING as NO_CHANNEL
+from analysis.mooc.value import MARGIN
 from analysis.report import figures
 from analysis.report.mooc import labels
 from analysis.report.tables import table, with_interval
@@ -618,11 +619,15 @@ def recommendation(s: Study) -> Prose:
     parts = []
     if len(up):
         best = frame.loc[up].value_per_user.idxmax()
-        parts.append(f"up to {_money(frame.value_per_user_low[best])} for one from {escape(best)}")
+        parts.append(f"up to {_money(MARGIN * frame.value_per_user_low[best])} for one from {escape(best)}")
     if len(down):
         worst = frame.loc[down].value_per_user.idxmin()
-        parts.append(f"not above {_money(frame.value_per_user_low[worst])} for one from {escape(worst)}")
-    text += f"That is {listing(parts)}, the lower limits of what they have brought so far"
-    text += " (@sec-mooc-channels-referral). "
+        parts.append(
+            f"not above {_money(MARGIN * frame.value_per_user_low[worst])} for one from {escape(worst)}")
+    text += (
+        f"At a margin of {percent(MARGIN, 0)}, to be replaced by the true one, that is "
+        f"{listing(parts)}: what is left of the revenue that they surely brought so far "
+        "(@tbl-mooc-ceiling), to which comes what they will still buy (@sec-mooc-value-ceiling). "
+    )
     text += ("Record what each channel costs: without it no table says which one pays.")
     return Prose(text)

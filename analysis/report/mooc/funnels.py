@@ -86,11 +86,11 @@ def _cell(share: float, low: float, high: float, side: str = "") -> Prose:
     if not math.isfinite(share):
         return DASH
     mark = {"above": f"{NBSP}▲", "below": f"{NBSP}▼"}.get(side, "")
-    return Prose(f"{percent(share)} ({_ends(low, high)}){mark}")
+    return Prose(f"{percent(share)} ({_points(low, high)}){mark}")
 
 
 def counts_table(s: Study) -> Prose:
-    """Each stage counted in four ways."""
+    """Each stage counted in five ways."""
     f = s.funnel
     rows = []
     for stage, name in zip(STAGES, STAGE_NAMES, strict=True):
@@ -286,7 +286,7 @@ def sources_table(s: Study) -> Prose:
             row[name] = _cell(found["share"], found["low"], found["high"], found["side"])
         if adjusted is not None:
             there = ("overall", source) in adjusted.index
-            row["Of all, adjusted"] = percent(adjusted.loc[("overall", source), "adjusted"]) if there else DASH
+            row["Of all, adjusted"] = _cell(*adjusted.loc[("overall", source), ["adjusted", "low", "high"]]) if there else DASH
         rows.append(row)
     frame = pd.DataFrame(rows)
     return table(frame, {name: Prose for name in frame.columns[1:]})
@@ -421,8 +421,8 @@ def mix(s: Study) -> Prose:
     before, after = 100 * row["crude_range"], 100 * row["adjusted_range"]
     model = f"likelihood ratio of source, given country: χ²{NBSP}={NBSP}{number(row['statistic'], 1)}, {count(int(row['df']), 'degree')} of freedom, {p_value(row['p_adjusted'])}"
     said = (
-        f"Between the best and the worst source lie {number(before, 1)} points in the share of sign-ups who complete. "
-        f"If all sources brought users of the same countries, it would be {number(after, 1)} ({model})"
+        f"Between the best and the worst source lie {number(before, 1)} points (95% interval {_points(row['crude_range_low'], row['crude_range_high'])}) in the share of sign-ups who complete. "
+        f"If all sources brought users of the same countries, it would be {number(after, 1)} ({_points(row['adjusted_range_low'], row['adjusted_range_high'])}; {model})"
     )
     if row["p_adjusted"] > ALPHA:
         return Prose(f"{said}: with country held fixed, differences between sources are not shown.")
@@ -570,7 +570,7 @@ def courses(s: Study) -> Prose:
     test = f.homogeneity.loc[(COURSE, "fair")] if (COURSE, "fair") in f.homogeneity.index else None
     if test is None:
         return Prose("Either all or none of the followed enrolments were completed, in every course, so courses do not differ in it.")
-    told = f"χ²{NBSP}={NBSP}{number(test['statistic'], 1)}, {count(int(test['df']), 'degree')} of freedom, {p_value(test['p_adjusted'])} corrected, Cramér’s V{NBSP}={NBSP}{number(test['v'], 2)}"
+    told = f"χ²{NBSP}={NBSP}{number(test['statistic'], 1)}, {count(int(test['df']), 'degree')} of freedom, {p_value(test['p_adjusted'])} corrected; Cramér’s V{NBSP}={NBSP}{number(test['v'], 2)}, {interval(test['v_low'], test['v_high'], 2)}"
     if test["p_adjusted"] > ALPHA:
         return Prose(
             f"Differences between the {number(len(rows))} courses in completion by day {f.course_window} are not shown ({told}); their intervals say what each could be."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -52,10 +54,10 @@ def name(code: str) -> Prose:
     return escape(f"the {called}" if plural else called)
 
 
-def _names(codes) -> Prose:
+def _names(codes, called: Callable[[str], Prose] = name) -> Prose:
     """Some countries in a sentence, the rest counted."""
     codes = list(codes)
-    shown = [name(code) for code in codes[:MOST_NAMED]]
+    shown = [called(code) for code in codes[:MOST_NAMED]]
     if len(codes) > MOST_NAMED:
         shown.append(count(len(codes) - MOST_NAMED, "more country", "more countries"))
     return listing(shown)
@@ -263,7 +265,7 @@ def funnel_figure(s: Study) -> p9.ggplot | Prose:
 
 def spread(s: Study) -> Prose:
     """Whether, and how much, countries truly differ in the share of users who bought."""
-    return _spread(s.geography.conversion, BOUGHT, "users")
+    return _spread(s, "conversion", BOUGHT, "users")
 
 
 def completion(s: Study) -> Prose:
@@ -271,21 +273,31 @@ def completion(s: Study) -> Prose:
     found = s.geography.completion
     if found is None:
         return Prose(f"Completion by country cannot be told: {FEW[0].lower()}{FEW[1:]}")
-    return paragraph(_spread(found, COMPLETED, "enrolled users"), _standing_out(found, COMPLETED))
+    return paragraph(
+        _spread(s, "completion", COMPLETED, "enrolled users"),
+        _standing_out(found, COMPLETED, partial(_with_size, found.countries)),
+    )
 
 
-def _spread(found: Rates | None, what: str, who: str) -> Prose:
+def _corrected(s: Study, measure: str) -> float:
+    """The p-value of a spread between countries, corrected for the measures that were asked."""
+    return float(s.geography.spreads.p_adjusted[measure])
+
+
+def _spread(s: Study, measure: str, what: str, who: str) -> Prose:
+    found = getattr(s.geography, measure)
     if found is None:
         return FEW
-    prior = found.prior
+    prior, p = found.prior, _corrected(s, measure)
+    tested = f"corrected {p_value(p)}"
     low, high = 100 * prior.spread_low, 100 * prior.spread_high
     reach = f"between {number(low, 1)} and {number(high, 1)}{NBSP}percentage points"
-    if prior.p_value > 0.05:
+    if p > 0.05:
         return Prose(
-            f"Countries are not shown to differ in {what} ({p_value(prior.p_value)}), around a mean of {percent(prior.mean)}: the standard deviation of the true shares may lie {reach} (95%)."
+            f"Countries are not shown to differ in {what} ({tested}), around a mean of {percent(prior.mean)}: the standard deviation of the true shares may lie {reach} (95%)."
         )
     return Prose(
-        f"Countries do differ in {what} ({p_value(prior.p_value)}): the true shares have a mean of {percent(prior.mean)} and a standard deviation of {number(100 * prior.spread, 1)}{NBSP}percentage points (95% interval {interval(low, high)}). "
+        f"Countries do differ in {what} ({tested}): the true shares have a mean of {percent(prior.mean)} and a standard deviation of {number(100 * prior.spread, 1)}{NBSP}percentage points (95% interval {interval(low, high)}). "
         f"In a country of {count(round(prior.weight), who[:-1], who)} its own share and the mean of all weigh alike; in a smaller one the mean weighs more."
     )
 
@@ -365,10 +377,29 @@ def rankings(s: Study) -> Prose:
 def stand_outs(s: Study) -> Prose:
     """Which countries are shown to convert better or worse than the others."""
     found = s.geography.conversion
-    return FEW if found is None else _standing_out(found, BOUGHT)
+    return FEW if found is None else _standing_out(found, BOUGHT, name)
 
 
-def _standing_out(found: Rates, what: str) -> Prose:
+def _with_size(frame: pd.DataFrame, code: str) -> Prose:
+    """A country in a sentence, with its share and how far it lies from the others."""
+    row = frame.loc[code]
+    ends = sorted(abs(100 * row[f"difference_{end}"]) for end in ("low", "high"))
+    side = "above" if row.difference > 0 else "below"
+    return Prose(
+        f"{name(code)} ({percent(row.rate)} of {number(row.trials)}, smoothed {percent(row.smoothed)}; "
+        f"{number(abs(100 * row.difference), 1)}{NBSP}points {side} the others, 95% interval "
+        f"{interval(*ends)}, corrected {p_value(row.p_adjusted)})"
+    )
+
+
+def _standing_out(found: Rates, what: str, called: Callable[[str], Prose]) -> Prose:
+    """Which countries are shown to differ.
+
+    Args:
+        found: The rates.
+        what: What they are rates of.
+        called: How a sentence names a country by its code.
+    """
     frame = found.countries
     family = f"with the false discovery rate held at 5% over {count(len(frame), 'country', 'countries')}"
     parts = []
@@ -376,7 +407,7 @@ def _standing_out(found: Rates, what: str) -> Prose:
         some = frame[frame.stands_out == side].sort_values(
             "difference", ascending=side < 0, kind="stable")
         if len(some):
-            parts.append(f"{word} in {_names(some.index)}")
+            parts.append(f"{word} in {_names(some.index, called)}")
     if not parts:
         return Prose(
             f"No single country is shown to differ from the others in {what}, {family}; that is not to say that none does."
@@ -425,11 +456,11 @@ def revenue(s: Study) -> Prose:
     prior, frame = found.prior, found.countries
     raw = frame.sort_values("mean", kind="stable")
     calm = frame.sort_values("smoothed", kind="stable")
-    reach = interval(prior.spread_low, prior.spread_high)
+    reach, p = interval(prior.spread_low, prior.spread_high), _corrected(s, "revenue")
     start = (
-        f"Countries differ in revenue a user ({p_value(prior.p_value)}), with a standard deviation of {number(prior.spread, 1)} between them"
-        if prior.p_value <= 0.05 else
-        f"Countries are not shown to differ in revenue a user ({p_value(prior.p_value)}); the standard deviation between them is estimated as {number(prior.spread, 1)}"
+        f"Countries differ in revenue a user (corrected {p_value(p)}), with a standard deviation of {number(prior.spread, 1)} between them"
+        if p <= 0.05 else
+        f"Countries are not shown to differ in revenue a user (corrected {p_value(p)}); the standard deviation between them is estimated as {number(prior.spread, 1)}"
     )
     return Prose(
         f"{start} (95% interval {reach}) around a mean of {number(prior.mean, 1)}, in the currency of the tables. "

@@ -21,6 +21,7 @@ from analysis.mooc.products import (
     STEADY,
     WAIT,
     WORTH,
+    Shift,
 )
 from analysis.report import figures
 from analysis.report.tables import table
@@ -241,23 +242,31 @@ def shift(s: Study) -> Prose:
             "Whether the mix changes over time cannot be told: it takes orders on more than one day, in more than one category."
         )
     moves = found.categories.change
-    most = moves.abs().idxmax()
-    row = found.categories.loc[most]
-    said = (
-        f"the largest change of a share of the units is that of {escape(most)}, {number(100 * row.change, 1)} percentage points (95% interval {interval(100 * row.low, 100 * row.high)})"
-    )
+    if not moves.abs().max() > 0:
+        said = "no category's share of the units moved"
+    else:
+        said = f"of the units, the share of {_move(found, moves.idxmax())} gained most and that of {_move(found, moves.idxmin())} lost most"
     if found.p_value is None:
         return Prose(
             f"From {day(found.split)} on, compared with before, {said}; there are too few units for a test."
         )
-    tested = f"chi-square {number(found.statistic, 1)}, {p_value(found.p_value)}, Cramér’s V {number(found.cramers_v, 2)}"
+    tested = f"chi-square {number(found.statistic, 1)}, {p_value(found.p_value)}, Cramér’s V {number(found.cramers_v.value, 2)}, 95% interval {interval(found.cramers_v.low, found.cramers_v.high, 2)}"
     if found.p_value <= 0.05:
-        size = "but little" if found.cramers_v < 0.1 else "and not little"
+        size = "but little" if found.cramers_v.high < 0.1 else "and perhaps not little"
         return Prose(
             f"The mix of categories changed, {size}, from before {day(found.split)} to after ({tested}): {said}."
         )
     return Prose(
         f"The mix of categories is not shown to differ before and from {day(found.split)} on ({tested}); {said}."
+    )
+
+
+def _move(found: Shift, category: str) -> str:
+    """A category with the change of its share and the interval that holds for all of them."""
+    row = found.categories.loc[category]
+    return (
+        f"{escape(category)} ({number(100 * row.change, 1)} percentage points, 95% interval for all {number(len(found.categories))} categories "
+        f"{interval(100 * row.low, 100 * row.high)})"
     )
 
 
@@ -373,11 +382,22 @@ def reason(row) -> Prose:
                  else "not shown to be completed less")
 
 
+def _family(s: Study) -> str:
+    """For how many courses the p-values are corrected: free ones are compared with one another."""
+    judged = s.products.judged
+    free = int(judged.free.astype(bool).sum()) if len(judged) else 0
+    paid = len(judged) - free
+    parts = [f"the {count(paid, 'course')} with a price"] if paid else []
+    if free:
+        parts.append(f"the {count(free, 'free course')} among themselves")
+    return "p at most 0.05" + (f", corrected for {listing(parts)}" if parts else "")
+
+
 def rule(s: Study) -> Prose:
     """The rule in words."""
     total = s.products.by_course.revenue.sum()
     return Prose(
-        f"A course lags if it sells at most {percent(LAG, 0)} of what is expected, even after the part that chance makes is taken off, and its 95% interval lies wholly below 100%. "
+        f"A course lags if it sells at most {percent(LAG, 0)} of what is expected, even after the part that chance makes is taken off, and is shown to sell less than expected ({_family(s)}). "
         f"On sale for less than {NEW_DAYS} days: wait. Completed less than expected (95% interval): retire or repair. Its takers later buy more than expected: keep. "
         f"Otherwise promote, if reaching the expected units would win at least {percent(WORTH)} of all revenue ({number(WORTH * total)}); if not, retire."
     )
@@ -444,6 +464,16 @@ def answer(s: Study) -> Prose:
     return paragraph(mix(s), laggards(s))
 
 
+def _or_repair(s: Study, retire: pd.DataFrame) -> str:
+    """Repair is for those that are completed less than expected; the others only win too little."""
+    worse = retire[retire.completion_finding < 0]
+    if worse.empty:
+        return ""
+    if len(worse) == len(retire):
+        return f", or repair {'it' if len(worse) == 1 else 'them'}"
+    return f", or repair {_titles(s, worse.index)}"
+
+
 def recommendation(s: Study) -> Prose:
     """What to do with the laggards."""
     some = _laggards(s)
@@ -454,7 +484,7 @@ def recommendation(s: Study) -> Prose:
     if len(promote):
         does.append(f"promote {_titles(s, promote.index)}")
     if len(retire):
-        does.append(f"retire {_titles(s, retire.index)}, or repair {'it' if len(retire) == 1 else 'them'}")
+        does.append(f"retire {_titles(s, retire.index)}{_or_repair(s, retire)}")
     said = listing(does)
     return Prose(
         f"**{capital(said)}.** {'It sells' if len(promote) + len(retire) == 1 else 'They sell'} less than half of what courses of that price and category do (@sec-mooc-laggards). Test a promotion on a part of the visitors, and set a date at which to retire what does not move."

@@ -712,8 +712,15 @@ def recommendation(s: Study) -> Prose:
                  "next half year")
     text += " (@sec-mooc-segments-future)."
     if lost:
+        rows = frame.loc[lost]
+        told = (
+            "come by themselves less than the others ("
+            f"{listing(percent(share, 0) for share in rows['share'])} bought in the half year after, of "
+            f"all customers {percent(p.buyers / p.customers, 0)})" if (rows.side == "below").all() else
+            "brought less than the others in the half year after"
+        )
         text += (f" Try to win back {listing(lost)} on a random half only: they once spent much, and "
-                 "hardly come by themselves.")
+                 f"{told}.")
     return Prose(text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.mooc import Study
-from analysis.report import sentences
+from analysis.report import exploration, sentences
 from analysis.report.mooc import (
     audience,
     behaviour,
@@ -29,6 +29,25 @@ def provenance(s: Study) -> Prose:
     return sentences.provenance(
         s, "so that an analysis has planted effects to find; no row is a real person, course or order"
     )
+
+
+def gaps(s: Study) -> Prose:
+    """Which columns of the users have gaps, and what is done about them."""
+    said, gaps = [exploration.gaps(s)], exploration.incomplete(s)
+    if gaps:
+        said.append(
+            "They stay in every count of all users, and nothing is filled in, which would invent data.")
+    if gaps - {"quiz_score_average"}:
+        said.append(
+            "Where groups are compared, users who lack the value that makes them are left out, or "
+            "listed as “not given” without a test."
+        )
+    if "quiz_score_average" in gaps:
+        said.append(
+            "Means of quiz scores are of those who have one; who has enrolled without one is "
+            "placed by the other two measures (@sec-mooc-behaviour)."
+        )
+    return paragraph(*said)
 
 
 def as_of(s: Study) -> Prose:
@@ -74,8 +93,8 @@ def limit_of_data(s: Study) -> Prose:
     """What the origin of the tables limits."""
     if s.shipped:
         return Prose(
-            "**Made tables.** The shipped tables are synthetic, with planted structure; that the "
-            "chapter finds it shows that its methods work, not that any platform is like this."
+            "**Made tables.** The shipped tables are synthetic, made with planted effects: what the "
+            "chapter finds holds for them, and for no platform."
         )
     return Prose(
         "**The tables are taken as they are.** An event that was not logged, or an order that was "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from functools import partial
 
@@ -50,8 +49,8 @@ RATE = 0.1  # a year, to say what a discount would change
 MEANING = {
     "r": "How alike customers’ rates are (shape)",
     "alpha": "Scale of the rates, weeks",
-    "a": "Leaving after a repeat purchase: a of a + b",
-    "b": "Leaving after a repeat purchase: b",
+    "a": "Leaving after a repeat purchase (first shape)",
+    "b": "Leaving after a repeat purchase (second shape)",
     "p": "How alike one customer’s purchases are (shape)",
     "q": "How alike customers’ mean values are (shape)",
     "gamma": "Scale of the values, currency",
@@ -569,15 +568,17 @@ def holdout_groups(s: Study) -> Prose:
                "by more than chance (at 5%, corrected for the number of groups)")
             + f"; the largest gap is {number(widest, 1)} standard errors."
         )
-    if h.naive > 0 and h.actual > 0:
-        naive, model = abs(h.naive / h.actual - 1), abs(h.predicted / h.actual - 1)
+    if min(h.naive, h.predicted, h.actual) > 0:
+        naive, model = h.actual / h.naive, h.actual / h.predicted
         text += (
             f" Had everybody been taken to go on at the pace so far, the prediction would have been "
-            f"{number(h.naive)}, off by {percent(naive, 0)} instead of {percent(model, 0)}"
+            f"{number(h.naive)}; against that, what came is {change(naive, 1)} instead of "
+            f"{change(model, 1)}"
         )
         text += (
-            ": it takes no account of those who have left, and gives nothing to those who have "
-            "bought once." if naive > model else "; here the simple rule does no worse."
+            ": the pace takes no account of those who have left, and gives nothing to those who have "
+            "bought once." if abs(naive - 1) > abs(model - 1) else
+            ", so here the simple rule does no worse."
         )
     return Prose(text)
 
@@ -722,18 +723,22 @@ def segments(s: Study) -> Prose:
         f"The largest part of the value to come lies with the segment {most}: {percent(row.share, 0)}, "
         f"from {percent(row.customers / whole, 0)} of the customers, {_sure(_expected(row))} each."
     )
-    misplaced = _misplaced(frame)
-    if misplaced is None:
-        return Prose(
-            f"{text} No segment is clearly worth more than one that stands above it: the order of "
-            "the names is, as far as can be told, the order of the value to come."
-        )
-    above, below = misplaced
-    return Prose(
-        f"{text} But the order of the names is not the order of value: {below} stands below {above}, "
-        f"and yet {_sure(_expected(frame.loc[below]))} is expected of a customer there, against "
-        f"{_sure(_expected(frame.loc[above]))}."
+    pairs = f.segment_pairs
+    shown = pairs[pairs["p_adjusted"] < ALPHA]
+    ordered, turned = shown[shown["difference"] < 0], shown[shown["difference"] > 0]
+    text += (
+        f" Of {count(len(pairs), 'pair')} of segments, the one above is shown to be worth more in "
+        f"{number(len(ordered)) if len(ordered) else 'none'} and the one below in "
+        f"{number(len(turned)) if len(turned) else 'none'} (p-values corrected for their number)"
     )
+    if len(turned):
+        return Prose(f"{text}, so the order of the names is not the order of value: {_turned(turned)}.")
+    if len(pairs) == len(ordered):
+        return Prose(f"{text}: the order of the names is the order of the value to come.")
+    if not pairs["difference"].max() > 0:
+        return Prose(f"{text}; for the others the order is not shown.")
+    return Prose(f"{text}; for the others the order is not shown. Nearest to the opposite is this: "
+                 f"{_turned(pairs)}.")
 
 
 def _expected(row: pd.Series) -> Interval:
@@ -741,14 +746,15 @@ def _expected(row: pd.Series) -> Interval:
     return Interval(row.value, row.low, row.high, CONFIDENCE, "delta method")
 
 
-def _misplaced(frame: pd.DataFrame) -> tuple[str, str] | None:
-    """Two segments of which the lower is worth more, their intervals apart: those furthest apart."""
-    pairs = [
-        (lower.low / upper.high, above, below)
-        for (above, upper), (below, lower) in itertools.combinations(frame.iterrows(), 2)
-        if lower.low > upper.high
-    ]
-    return max(pairs)[1:] if pairs else None
+def _turned(pairs: pd.DataFrame) -> Prose:
+    """Of some pairs the one that speaks most against the order of the names."""
+    row = pairs[pairs["difference"] > 0].sort_values("p_value", kind="stable").iloc[0]
+    above, below = row.name
+    return Prose(
+        f"{below} stands below {above}, and a customer there is expected to bring "
+        f"{_money(row.difference)} more (95% interval {_limits(row.low, row.high)}, corrected "
+        f"{p_value(row.p_adjusted)})"
+    )
 
 
 def channels_table(s: Study) -> Prose:
@@ -838,27 +844,27 @@ def starts(s: Study) -> Prose:
 
 
 def ceilings_table(s: Study) -> Prose:
-    """What customers are worth at several margins: the most that winning or keeping one may cost."""
+    """What customers are worth at several margins, new ones and those so far."""
     rows = []
     if s.value.forecast is not None:
         f, h = s.value.forecast, s.value.history
         bought = h.customers / max(h.users, h.customers)
         rows += [
-            ("To win a customer", f.new.estimate),
-            ("To win a sign-up", f.new.estimate * bought),
-            ("To keep a customer: all", f.value.estimate),
+            ("A new customer", f.new.estimate),
+            ("A new sign-up", f.new.estimate * bought),
+            ("A customer so far: mean of all", f.value.estimate),
         ]
         if len(f.tenths) > 1:
             rows += [
-                ("To keep one of the highest tenth", f.tenths["value"].iloc[0]),
-                ("To keep one of the lowest tenth", f.tenths["value"].iloc[-1]),
+                ("One of the highest tenth", f.tenths["value"].iloc[0]),
+                ("One of the lowest tenth", f.tenths["value"].iloc[-1]),
             ]
     told = s.value.formula.dropna(subset=["value"])
     rows += [(f"Simple formula, lost after {days} days", row.value) for days, row in told.iterrows()]
     if not rows:
         return Prose("There is no value to set a ceiling by.")
     shown = pd.DataFrame([
-        {"At most": name} | {f"Margin {percent(m, 0)}": m * worth for m in MARGINS}
+        {"What is valued": name} | {f"Margin {percent(m, 0)}": m * worth for m in MARGINS}
         for name, worth in rows
     ])
     return table(shown, {name: _money for name in shown.columns[1:]})
@@ -871,8 +877,8 @@ def ceilings(s: Study) -> Prose:
     text = (
         f"A new customer brings {_sure(f.new)} in the first {HORIZON} days, the first purchase "
         f"included. At a margin of {percent(MARGIN, 0)}, winning one may cost "
-        f"{_money(MARGIN * f.new.estimate)} if it is to pay within a year; one that is there "
-        f"already is worth {_money(MARGIN * f.value.estimate)} on average"
+        f"{_money(MARGIN * f.new.estimate)} if it is to pay within a year. A customer so far is worth "
+        f"{_money(MARGIN * f.value.estimate)} on average, counting the chance of having left"
     )
     if len(f.tenths) > 1:
         top, last = f.tenths["value"].iloc[0], f.tenths["value"].iloc[-1]
@@ -880,9 +886,13 @@ def ceilings(s: Study) -> Prose:
             f", from {_money(MARGIN * last)} in the lowest tenth to {_money(MARGIN * top)} in the "
             "highest"
         )
-    return Prose(
-        f"{text}. That is the most that keeping a customer can bring, and only if it would have been "
-        "lost otherwise: an effort that keeps one in ten of those it reaches may cost a tenth of it."
+    gone = s.value.history.customers - f.alive
+    return paragraph(
+        f"{text}. That is what would be lost if all who are still there left today, so an effort that "
+        "keeps one in ten of them from leaving brings a tenth of it for each customer that it reaches.",
+        "One who is known to be still there is worth more than the mean of customers with the same "
+        "history, which counts those who have left with nothing; and what bringing one of these back "
+        "would be worth, the model does not say." if gone >= 1 else "",
     )
 
 
@@ -939,8 +949,9 @@ def recommendation(s: Study) -> Prose:
     if len(f.tenths) > 1:
         top, last = f.tenths["value"].iloc[0], f.tenths["value"].iloc[-1]
         text += (
-            f", and between {_money(MARGIN * last)} and {_money(MARGIN * top)} to keep one, by what "
-            "is expected of the customer rather than by what the customer has spent"
+            f"; a customer so far is worth between {_money(MARGIN * last)} and {_money(MARGIN * top)}, "
+            "so weigh efforts to keep one by what is expected of the customer rather than by what the "
+            "customer has spent"
         )
     text += " (@sec-mooc-value-ceiling)."
     if len(told) and told.index[-1] in f.by_period.index:
