@@ -64,8 +64,8 @@ def methods_sentence(frame: pd.DataFrame) -> Prose:
         f"{number(close)} of them every value agrees to eight digits or more"
     )
     if far.empty:
-        return Prose(f"{text}, and in the others to as many as the two programs' own searches for a "
-                     "maximum or a root, or their random numbers, leave.")
+        return Prose(f"{text}, and in the others to as many as the two programs' own searches for "
+                     "a maximum or a root, or their random numbers, leave.")
     return Prose(f"{text}. Further apart than allowed: {listing(map(escape, far['method']))}.")
 
 
