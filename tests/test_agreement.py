@@ -1,5 +1,8 @@
 """The stored comparisons with other programs and published results are what comes out today."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scripts
@@ -38,6 +41,20 @@ def test_published_values_come_out_as_stored(script):
     allowed = half.where(kept["source"] != "NIST StRD", 1e-8 * value.abs())
     allowed = allowed.where(kept["source"] != "faderhardie2013", half + 1e-3 * value)
     assert (apart <= allowed).all(), kept[apart > allowed]
+
+
+@pytest.mark.parametrize(("name", "values"), [
+    ("NumAcc3", (1000000.2, 1000000.1, 1000000.3)),
+    ("NumAcc4", (10000000.2, 10000000.1, 10000000.3))])
+def test_what_the_hardest_sets_lose_is_lost_as_they_are_read(script, name, values):
+    """Of the binary numbers themselves the standard deviation is exact."""
+    exact = [Fraction(x) for x in script.numacc(*values)]
+    mean = sum(exact) / len(exact)
+    variance = sum((x - mean) ** 2 for x in exact) / (len(exact) - 1)
+    kept = agreement.published().set_index("quantity")["ours"]
+    sd = (Decimal(variance.numerator) / Decimal(variance.denominator)).sqrt()
+    assert f"{sd:.15f}" == f"{kept[f'{name}, standard deviation']:.15f}" != f"{0.1:.15f}"
+    assert f"{float(mean):.7f}" == f"{kept[f'{name}, mean']:.7f}"
 
 
 @pytest.mark.parametrize(("ours", "theirs", "expected"), [

@@ -64,8 +64,8 @@ def methods_sentence(frame: pd.DataFrame) -> Prose:
         f"{number(close)} of them every value agrees to eight digits or more"
     )
     if far.empty:
-        return Prose(f"{text}, and in the others to as many as the two programs' own search for a "
-                     "maximum, or their random numbers, leave.")
+        return Prose(f"{text}, and in the others to as many as the two programs' own searches for "
+                     "a maximum or a root, or their random numbers, leave.")
     return Prose(f"{text}. Further apart than allowed: {listing(map(escape, far['method']))}.")
 
 
@@ -85,7 +85,7 @@ def _off(frame: pd.DataFrame) -> list[float]:
 
 
 def published_table(frame: pd.DataFrame) -> Prose:
-    """Printed values, ours to as many digits, and the difference."""
+    """Printed values, ours to as many digits, and the power of ten that they are within."""
     shown = pd.DataFrame({
         "Quantity": frame["quantity"],
         "Source": [Prose(f"@{source}") if " " not in source else escape(source)

@@ -13,7 +13,7 @@ from analysis.claims import Audit
 from analysis.claims.claim import Verdict
 from analysis.report.engagement.sentences import trimmed_share
 from analysis.report.sentences import rise
-from analysis.report.text import MISSING, Prose, interval, number, percent, percents
+from analysis.report.text import MISSING, Prose, interval, number, percent, percents, rounded
 
 
 def key_figures(
@@ -89,5 +89,5 @@ def _item(value: str, what: str, chapter: str, ends: str) -> str:
 
 
 def _signed(value: float, digits: int) -> Prose:
-    sign = "+" if math.isfinite(value) and round(value, digits) > 0 else ""
+    sign = "+" if math.isfinite(value) and rounded(value, digits) > 0 else ""
     return Prose(f"{sign}{number(value, digits)}")

@@ -173,6 +173,17 @@ def size(runs: Runs) -> Prose:
     return listing(parts)
 
 
+def not_simulated(runs: Runs) -> Prose:
+    """Which studies have no stored runs, and what is known of these instead."""
+    names = [name for study, name in STUDIES.items() if study not in runs]
+    if not names:
+        return Prose("")
+    return Prose(
+        f"{listing(names)} {'has' if len(names) == 1 else 'have'} no such runs: there tests hold "
+        "single results against what was planted, in the shipped tables and in other worlds, "
+        "mostly smaller ones, so that the coverage of the whole study is not known.")
+
+
 def coverage_figure(runs: Runs) -> p9.ggplot:
     """Coverage of every quantity, a row a world of a study, against what chance allows."""
     frame = _coverage(runs)
@@ -212,9 +223,13 @@ def _chance(n: int) -> tuple[float, float]:
 
 
 def coverage_summary(runs: Runs) -> Prose:
-    """A row a world of a study: how many quantities, how their intervals do, the worst of them."""
+    """A row a world of a study: how many quantities, how their intervals do, the worst of them.
+
+    As in the sentence, without those that are counted together.
+    """
     frame = _coverage(runs)
     frame["off"] = _off(frame)
+    frame = frame[~frame["pooled"]]
     rows = []
     for (study, world), part in frame.groupby(["study", "world"], sort=False):
         worst = part.loc[part["covered"].idxmin()]
@@ -439,10 +454,14 @@ def decisions_sentence(runs: Runs) -> Prose:
     if "customers" in runs:
         shares = recovery.decisions(runs["customers"])
         wrong, right = shares.loc["ship", NULL], shares.loc["ship", "planted"]
+        kept = shares["planted"].get("keep", 0.0)
+        rest = (
+            "The rest is not lost but undecided: that is what a test of this size can do."
+            if kept == 0 else
+            f"{percent(kept)} keep the old one, and give away what it would have brought.")
         said.append(
             f"Where the new paywall does nothing, {percent(wrong)} of such tests would have given "
-            f"it to everybody; where it works as planted, {percent(right, 0)} do. "
-            "The rest is not lost but undecided: that is what a test of this size can do.")
+            f"it to everybody; where it works as planted, {percent(right, 0)} do. {rest}")
     if "trialers" in runs:
         shares = recovery.decisions(runs["trialers"])
 
@@ -491,7 +510,7 @@ def readings_sentence(runs: Runs) -> Prose:
     frame = frame[frame["world"] == _first(runs["trialers"])].set_index("quantity")
     plain, adjusted, lot = (frame.loc[name] for name in READINGS)
     return Prose(
-        f"In trialers' tables Customer Success raises completion by {_points(plain['truth'])} "
+        f"In trialers' tables Customer Success changes completion by {_points(plain['truth'])} "
         f"percentage points, and "
         f"the comparison of customers as they come finds {_points(plain['mean'])} on average: "
         f"{percent(plain['covered'], 0)} of its intervals hold the truth. "

@@ -10,6 +10,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 import pycountry
 
@@ -18,6 +19,8 @@ NBSP = "\u00a0"
 MISSING = "\u2013"
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
            "October", "November", "December")
+# With digits for every float there is. A half goes away from 0, as readers round.
+_ROUNDING = Context(prec=1_000, rounding=ROUND_HALF_UP)
 
 
 class Prose(str):
@@ -49,14 +52,25 @@ def plain(markdown: str) -> str:
     return text.replace(NBSP, " ").strip()
 
 
+def rounded(value: float, digits: int = 0) -> Decimal:
+    """A number as it is printed with so many decimals: halves go away from 0, so 58.5 becomes 59.
+
+    A float is taken by its first fifteen digits, so that the rounding errors of arithmetic decide
+    no half: 100 * 0.145, which is 14.499999999999998, is 14.5. A result of 0 has no sign.
+    """
+    found = _exact(value).quantize(Decimal((0, (1,), -digits)), context=_ROUNDING)
+    return found if found else abs(found)
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(int(value)) if float(value).is_integer() else Decimal(f"{value:.15g}")
+
+
 def number(value: float, digits: int = 0) -> Prose:
     """A number with thousands separators and a real minus sign: 1,234.5."""
     if value is None or not math.isfinite(value):
         return Prose(MISSING)
-    text = f"{value:,.{digits}f}"
-    if float(text.replace(",", "")) == 0:
-        text = text.lstrip("-")
-    return Prose(text.replace("-", MINUS))
+    return Prose(f"{rounded(value, digits):,f}".replace("-", MINUS))
 
 
 def significant(value: float, figures: int = 3) -> Prose:
@@ -64,7 +78,7 @@ def significant(value: float, figures: int = 3) -> Prose:
     if value is None or not math.isfinite(value):
         return Prose(MISSING)
     digits = figures - 1 - math.floor(math.log10(abs(value))) if value else figures - 1
-    return number(round(value, digits), max(digits, 0))
+    return number(rounded(value, digits), max(digits, 0))
 
 
 def percent(share: float, digits: int = 1) -> Prose:
@@ -74,7 +88,8 @@ def percent(share: float, digits: int = 1) -> Prose:
 
 def change(ratio: float, digits: int = 0) -> Prose:
     """A ratio as a signed change: 1.08 is "+8%"."""
-    value = number(100 * (ratio - 1), digits)
+    # The difference is taken of decimals: that of floats has lost digits.
+    value = number(100 * (_exact(ratio) - 1) if math.isfinite(ratio) else ratio, digits)
     return Prose(f"{value}%" if value.startswith(MINUS) or value == "0" else f"+{value}%")
 
 
@@ -87,7 +102,7 @@ def p_value(p: float) -> Prose:
         return Prose(f"p{NBSP}\\<{NBSP}0.001")
     if p > 0.999:
         return Prose(f"p{NBSP}\\>{NBSP}0.999")
-    return Prose(f"p{NBSP}={NBSP}{p:.3f}")
+    return Prose(f"p{NBSP}={NBSP}{number(p, 3)}")
 
 
 def day(iso: str) -> Prose:

@@ -101,6 +101,17 @@ def test_decisions_are_shares_and_those_never_taken_are_left_out(runs):
     assert say.decisions_sentence(runs) == ""
 
 
+@pytest.mark.parametrize(("kept", "said"), [
+    (0, "The rest is not lost but undecided"), (7, "7.0% keep the old one, and give away")])
+def test_what_becomes_of_an_effect_that_is_not_found_is_told_as_it_is(kept, said):
+    rows = [(world, seed, f"{recovery.DECISION}{name}", None, float(name == taken), None, None)
+            for world in ("null", "planted") for seed in range(100)
+            for taken in [("keep" if seed < kept else "longer") if seed < 20 else "ship"]
+            for name in ("ship", "longer", "keep")]
+    text = say.decisions_sentence({"customers": pd.DataFrame(rows, columns=COLUMNS)})
+    assert "where it works as planted, 80% do. " + said in text
+
+
 def test_tests_of_one_kind_share_a_row():
     parts = [made("null", "x", 0.0, 95), made("works", "x", 1.0, 95)]
     for world, shares in (("null", (3, 6, 8)), ("works", (50, 70, 99))):
@@ -145,6 +156,25 @@ def test_days_of_the_week_are_counted_together():
                       for day, times in zip(say.WEEKDAYS, held, strict=True)])
     (row,) = cells(say.coverage_table({"customers": part}))
     assert row[1:] == ["weekdays of views, all seven", "–", "–", "94.0%"]
+    # The summary counts what the sentence counts: the quantities that stand alone.
+    runs = {"customers": pd.concat([part, made("planted", "split", 0.5, 97)])}
+    (row,) = cells(say.coverage_summary(runs))
+    assert row[2:] == ["100", "1", "97.0%", r"97\.0\%, share in Test", "0"]
+    assert say.coverage_sentence(runs).startswith("Over 1 quantity")
+
+
+def test_the_summary_and_the_sentence_count_the_same_quantities():
+    runs = say.stored()
+    counted = sum(int(row[3]) for row in cells(say.coverage_summary(runs)))
+    assert say.coverage_sentence(runs).startswith(f"Over {counted} quantities")
+
+
+def test_studies_without_runs_are_named(runs):
+    assert say.not_simulated(runs).startswith(
+        "Customer analytics, MOOC and Netflix have no such runs: ")
+    assert say.not_simulated(dict.fromkeys(list(say.STUDIES)[1:])).startswith(
+        "Engagement has no such runs: ")
+    assert say.not_simulated(dict.fromkeys(say.STUDIES)) == ""
 
 
 def test_studies_without_runs_say_nothing(monkeypatch, tmp_path, runs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,7 +64,7 @@ def test_table_cell_holds_any_value(value):
     shown = plain(made)
     expected = " ".join(value.split())
     assert expected.replace(" ", "") in "".join(shown.split())
-    assert "1,234" in shown
+    assert "1,235" in shown
 
 
 def test_table_refuses_a_format_for_a_missing_column():
@@ -107,6 +108,46 @@ def test_numbers_as_printed(made, expected):
 def test_printed_number_reads_back(value, digits):
     printed = text.number(value, digits).replace(",", "").replace(text.MINUS, "-")
     assert float(printed) == pytest.approx(value, abs=0.5 * 10**-digits + 1e-9 * abs(value))
+
+
+def half_up(exact: Fraction, digits: int) -> Fraction:
+    """To so many decimals, halves away from 0, without any floating point."""
+    whole = int(abs(exact) * 10**digits + Fraction(1, 2))
+    return Fraction(whole if exact > 0 else -whole, 10**digits)
+
+
+def read(printed: str) -> Fraction:
+    return Fraction(printed.strip("%").replace(",", "").replace(text.MINUS, "-"))
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(0, 5))
+def test_halves_go_away_from_zero(units, digits):
+    value = (2 * units + 1) / 2 / 10**digits
+    exact = Fraction(2 * units + 1, 2 * 10**digits)
+    assert read(text.number(value, digits)) == half_up(exact, digits)
+    # What is left of 0 is what is right of it.
+    other = text.number(-value, digits)
+    assert other.lstrip(text.MINUS) == text.number(value, digits).lstrip(text.MINUS)
+
+
+@given(st.integers(0, 5_000), st.integers(1, 5_000), st.integers(0, 2))
+def test_shares_of_counts_are_printed_as_exact_arithmetic_has_them(some, all_of_them, digits):
+    exact = half_up(Fraction(100 * some, all_of_them), digits)
+    assert read(text.percent(some / all_of_them, digits)) == exact
+    assert read(text.number(100 * some / all_of_them, digits)) == exact
+
+
+@pytest.mark.parametrize(("made", "expected"), [
+    (text.percent(0.585, 0), "59%"), (text.percent(0.945, 0), "95%"),
+    (text.percent(0.815, 0), "82%"), (text.percent(0.145, 0), "15%"),
+    (text.p_value(0.0625), "p\u00a0=\u00a00.063"), (text.significant(1250, 2), "1,300"),
+    (text.significant(0.125, 2), "0.13"), (text.change(0.935), "\u22127%"),
+    (text.number(-0.5), "\u22121"), (text.number(-0.49), "0"),
+    (text.number(12345678901234567), "12,345,678,901,234,567"),
+    (text.number(5e-324, 3), "0.000"), (text.number(1.5e300)[:8], "1,500,00"),
+])
+def test_halves_as_printed(made, expected):
+    assert made == expected
 
 
 def test_tables_are_typst_safe(tmp_path):
