@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from analysis.customers.design import ALPHA, RELEVANT_LIFT, Design
+from analysis.customers.design import ALPHA, Design, relevant_difference
 from analysis.customers.paywall import COMPLETE, COVARIATES, GROUPS, INTERACTIONS, PaywallTest
 from analysis.stats import effects, intervals, multiplicity, two_proportions, two_sample
 from analysis.stats.association import association, goodness_of_fit
@@ -115,8 +115,7 @@ class Primary:
         z: pooled z test; its interval is Newcombe's.
         lift: ratio of the shares with its interval; None where a group has no success.
         fisher: the exact test; None beyond `EXACT_UP_TO` users.
-        relevant_difference: `RELEVANT_LIFT` of the baseline from before the test (of the control
-            group's share without one).
+        relevant_difference: the smallest worth having; see `design.relevant_difference`.
         decision: the test against that.
         cumulative: by `group` and `day` since assignment: `share` of users who had bought by the
             end of that day, `low`, `high` (Wilson).
@@ -215,7 +214,6 @@ class Lift:
     Attributes:
         horizon: days.
         alpha: significance level.
-        relevant_lift: the smallest lift worth having.
         users: with a whole horizon, control and test.
         assignment, balance, primary, secondary, t_test, normality, skewed: see there.
         ratios: tests of ratio metrics by the delta method: `paywall_purchases` and `revenue`
@@ -234,7 +232,6 @@ class Lift:
 
     horizon: int
     alpha: float
-    relevant_lift: float
     users: tuple[int, int]
     assignment: Assignment | None
     balance: Balance | None
@@ -271,7 +268,6 @@ def lift(test: PaywallTest, plan: Design) -> Lift:
     return Lift(
         horizon=test.horizon,
         alpha=ALPHA,
-        relevant_lift=RELEVANT_LIFT,
         users=users,
         assignment=assignment,
         balance=_balance(test, groups) if there else None,
@@ -436,8 +432,7 @@ def _primary(test: PaywallTest, groups: pd.DataFrame, plan: Design) -> Primary |
     z = _told(two_proportions.pooled_z, treated, control, alpha=ALPHA)
     if z is None:
         return None
-    baseline = plan.primary.baseline.estimate if plan.primary else control.value or z.estimate
-    relevant = RELEVANT_LIFT * baseline
+    relevant = relevant_difference(plan, control.value, treated.value)
     small = control.n + treated.n <= EXACT_UP_TO
     curve = test.by_day[["group", "day"]].copy()
     bought = test.by_day.groupby("group")["converters"].cumsum()

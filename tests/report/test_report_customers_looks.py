@@ -20,13 +20,15 @@ LOOKS = ("repeated_table", "p_figure", "z_figure", "rules_table", "peeking", "ex
          "agreement", "stop", "after_the_stop", "plan", "always", "recommendation")
 
 
-def believed(control, test, before=(150, 1_000), revenue=10_000):
+def believed(control, test, before=(150, 1_000), revenue=10_000, baseline=None):
     groups = pd.DataFrame({
         "group": paywall.GROUPS, "users": [control[1], test[1]],
         "converters": [control[0], test[0]], "buyers": [control[0], test[0]],
         "revenue": [revenue, revenue]})
     known = None if before is None else SimpleNamespace(converters=before[0], users=before[1])
-    return SimpleNamespace(belief=belief.belief(SimpleNamespace(groups=groups, before=known)))
+    planned = baseline and SimpleNamespace(baseline=SimpleNamespace(estimate=baseline))
+    return SimpleNamespace(belief=belief.belief(
+        SimpleNamespace(groups=groups, before=known), SimpleNamespace(primary=planned)))
 
 
 def steady(days, users, control, test):
@@ -78,6 +80,16 @@ def test_figures_show_the_results(s):
     filled = say_belief.posterior_figure(s).layers[1]._data
     area = (filled["density"].rolling(2).mean() * filled["x"].diff()).sum()
     assert area == pytest.approx(s.belief.main.better, abs=0.002)
+
+
+def test_the_mark_is_told_in_points_and_only_if_there_is_one():
+    counts = (195, 1_260), (234, 1_243)
+    for baseline, points in ((0.14, "2.8"), (None, "3.1")):
+        s = believed(*counts, baseline=baseline)
+        assert f"by {points} percentage points or more, the mark of the rule" in (
+            say_belief.probability(s))
+        assert f"with one of {100 * s.belief.main.worthwhile:.1f}%" in say_belief.probability(s)
+    assert "mark" not in say_belief.probability(believed((0, 400), (0, 500), revenue=0))
 
 
 @pytest.mark.parametrize(

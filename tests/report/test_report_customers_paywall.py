@@ -85,6 +85,23 @@ def test_advice_and_verdict_follow_the_data(worlds, name, advice, verdict):
     assert re.search(verdict, lift.verdict(s)), lift.verdict(s)
 
 
+def test_the_rule_names_its_mark_and_what_it_is_of(worlds):
+    s = worlds["works"]
+    points = 100 * s.lift.primary.relevant_difference
+    assert points == pytest.approx(20 * s.design.primary.baseline.estimate)
+    of = f"{points:.1f} percentage points, a lift of 20% on the baseline from before the test"
+    for said in (lift.rule(s), lift.recommendation(s)):
+        assert of in said, said
+    none = worlds["no time before"]
+    own = 20 * none.lift.primary.control.estimate
+    assert f"{own:.1f} percentage points, a lift of 20% on the old paywall's share" in lift.rule(none)
+    assert "for want of a baseline" in design.practical(none)
+    new = study(app(control=0.0, test=0.3, users=(60, 60), before=60))
+    own = 20 * new.lift.primary.test.estimate
+    assert f"{own:.1f} percentage points, 20% of the new paywall's share" in lift.rule(new)
+    assert "the mark of a lift of 20% on the old paywall's share" in lift.rule(worlds["nobody buys"])
+
+
 def test_what_is_not_shown_is_never_told_as_nothing(worlds):
     for s in worlds.values():
         for said in (lift.verdict(s), lift.secondary(s), lift.t_test(s), lift.answer(s),

@@ -67,6 +67,29 @@ def relevant_lift(s: Study) -> Prose:
     return percent(s.design.relevant_lift, 0)
 
 
+def _base(s: Study) -> str:
+    """What the smallest lift worth having is a lift on."""
+    return ("the baseline from before the test" if s.design.primary is not None
+            else "the old paywall's share in the test, for want of a baseline from before it")
+
+
+def practical(s: Study) -> Prose:
+    """The smallest lift worth having, and on what."""
+    return Prose(f"{relevant_lift(s)} on {_base(s)}")
+
+
+def mark(s: Study) -> Prose:
+    """The smallest difference worth having, as the rule of decision takes it."""
+    d, p = s.design.primary, s.lift.primary
+    if d is None and p is None:
+        return Prose(f"a lift of {practical(s)}")
+    if d is None and not p.control.estimate:
+        return Prose(f"{_points(p.relevant_difference)}, {relevant_lift(s)} of the new paywall's "
+                     "share, since nobody bought at the old one")
+    points = d.planned.difference if d is not None else p.relevant_difference
+    return Prose(f"{_points(points)}, a lift of {practical(s)}")
+
+
 def baseline(s: Study) -> Prose:
     """What the metrics were before the test."""
     d, before = s.design, s.design.before

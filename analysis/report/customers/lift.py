@@ -15,7 +15,7 @@ from analysis.customers import lift as study
 from analysis.customers.lift import Action
 from analysis.customers.paywall import GROUPS
 from analysis.report import figures
-from analysis.report.customers import labels
+from analysis.report.customers import design, labels
 from analysis.report.customers.app import money
 from analysis.report.sentences import decision
 from analysis.report.tables import table
@@ -202,13 +202,13 @@ def balance(s: Study) -> Prose:
 
 def rule(s: Study) -> Prose:
     """The rule of decision, as a list, as fixed before the result."""
-    lift = percent(s.lift.relevant_lift, 0)
     return Prose(
         "1. If the split of users is broken, nothing is decided: mend it and test again.\n"
         "2. If the new paywall is shown to sell more (two-sided test at "
-        f"{percent(s.lift.alpha, 0)}) and the estimate reaches a lift of {lift}, everybody gets it.\n"
-        "3. If it is shown to sell less, or the whole interval lies below a lift of "
-        f"{lift}, the old one stays.\n"
+        f"{percent(s.lift.alpha, 0)}) and the estimate of the difference reaches the mark of "
+        f"{design.mark(s)}, everybody gets it.\n"
+        "3. If it is shown to sell less, or the whole interval of the difference lies below that "
+        "mark, the old one stays.\n"
         "4. Otherwise the test goes on to its planned size."
     )
 
@@ -1026,7 +1026,7 @@ def recommendation(s: Study) -> Prose:
             )
         return Prose(
             f"**Give the new paywall to everybody.** It is shown to sell to more users, and the "
-            f"estimate, {size}, reaches the {goal} points that were named in advance.{caution}")
+            f"estimate, {size}, reaches the mark of the rule: {design.mark(s)}.{caution}")
     if action is Action.KEEP:
         why = ("it is shown to sell to fewer users" if p.decision.finding is Finding.LOWER
                else f"a win of the {goal} points that would be worth having is ruled out")
