@@ -13,6 +13,7 @@ from analysis.customers import belief, looks, paywall
 from analysis.report.customers import belief as say_belief
 from analysis.report.customers import looks as say_looks
 from analysis.report.text import Prose
+from analysis.stats import power
 
 BELIEF = ("posterior_table", "posterior_figure", "probability", "loss_table", "decision", "worth",
           "contrast", "prior_table", "priors", "answer")
@@ -149,6 +150,27 @@ def test_a_clear_effect_stops_early_and_stays_beyond():
     assert "infinite" in say_looks.stop(steady(30, 20, 0, 4))
     last = steady(7, 100, 10, 25)  # one look, at the end of the only week
     assert "at the last look" in say_looks.stop(last)
+
+
+def test_two_lifts_are_told_apart_where_they_are_printed_as_two(s):
+    def planned(baseline, lift, n=7_000):
+        plan = power.Plan(n, n, baseline * lift, 0.8, 0.05, "two-sided", baseline, lift)
+        return SimpleNamespace(primary=SimpleNamespace(detectable=plan))
+
+    def said(design, looks=s.looks):
+        return say_looks.two_lifts(SimpleNamespace(looks=looks, design=design))
+
+    seen = s.looks.weekly["converters"].iloc[-1] / 14_000
+    assert s.looks.weekly["users"].iloc[-1] == 14_000 and seen == pytest.approx(0.11)
+    told = said(planned(0.08, s.looks.lift + 0.04))
+    assert f"that lift is {100 * s.looks.lift + 4:.0f}%" in told
+    assert f"expects {100 * 0.08 * (1 + (s.looks.lift + 0.04) / 2):.1f}% of 14,000 users" in told
+    assert "the 11.0% of 14,000 who did; the larger the share" in told
+    # A reason is named only where it is one: here the larger share would have the larger lift.
+    assert "the larger" not in said(planned(0.2, s.looks.lift + 0.04))
+    assert "the larger" not in said(planned(0.08, s.looks.lift + 0.04, n=9_000))
+    assert said(planned(0.08, s.looks.lift)) == said(SimpleNamespace(primary=None)) == ""
+    assert said(planned(0.08, 0.3), replace(s.looks, lift=float("inf"))) == ""
 
 
 @pytest.mark.parametrize("counts", [(1, 30, 10, 12), (400, 3, 0, 1)])
