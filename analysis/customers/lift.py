@@ -226,7 +226,9 @@ class Lift:
             `reduction`.
         by_segment: by `dimension` and `value`: users, shares of `control` and `test`, `ratio`,
             `ratio_low`, `ratio_high` (missing where a group has no converter).
-        interactions: by `dimension`: Cochran's `q`, `df`, `p_value`, `p_adjusted` (Holm).
+        interactions: by `dimension`: Cochran's `q`, `df`, `p_value`, `p_adjusted` (Holm), and how
+            many times as large the ratio of test to control is in one segment (`value`) as in the
+            other (`other`): `times`, `low`, `high`.
         action: what to do.
     """
 
@@ -723,10 +725,10 @@ def _adjusted_frame(rows: list[tuple]) -> pd.DataFrame:
 
 
 def _segments(test: PaywallTest) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rows, found = [], {}
+    rows, found = [], []
     for dimension in INTERACTIONS:
         part = test.segments[test.segments["dimension"] == dimension]
-        pairs = []
+        pairs = {}
         for value, cell in part.groupby("value", sort=True):
             cell = cell.set_index("group")
             if (cell["users"] == 0).any():
@@ -738,13 +740,20 @@ def _segments(test: PaywallTest) -> tuple[pd.DataFrame, pd.DataFrame]:
             rows.append((dimension, value, control.n + treated.n, control.value, treated.value,
                          *size))
             if ratio and ratio.low < ratio.high:
-                pairs.append((treated, control))
+                pairs[value] = treated, control
         if len(pairs) > 1:
-            found[dimension] = two_proportions.homogeneity(pairs)
-    frame = pd.DataFrame(
-        [(name, q.statistic, q.df, q.p_value) for name, q in found.items()],
-        columns=["dimension", "q", "df", "p_value"])
+            found.append(_interaction(dimension, pairs))
+    frame = pd.DataFrame(found, columns=[
+        "dimension", "q", "df", "p_value", "value", "other", "times", "low", "high"])
     frame["p_adjusted"] = multiplicity.holm(frame["p_value"])
     by_segment = pd.DataFrame(rows, columns=[
         "dimension", "value", "users", "control", "test", "ratio", "ratio_low", "ratio_high"])
     return by_segment, frame
+
+
+def _interaction(dimension: str, pairs: Mapping[str, tuple[Share, Share]]) -> tuple:
+    """Whether the ratio differs between the two segments of a dimension, and by how much."""
+    q = two_proportions.homogeneity(list(pairs.values()))
+    other, value = pairs
+    times = two_proportions.ratio_of_ratios(pairs[value], pairs[other])
+    return dimension, q.statistic, q.df, q.p_value, value, other, times.value, times.low, times.high

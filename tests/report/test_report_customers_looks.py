@@ -164,7 +164,7 @@ def test_two_lifts_are_told_apart_where_they_are_printed_as_two(s):
     assert s.looks.weekly["users"].iloc[-1] == 14_000 and seen == pytest.approx(0.11)
     told = said(planned(0.08, s.looks.lift + 0.04))
     assert f"that lift is {100 * s.looks.lift + 4:.0f}%" in told
-    assert f"expects {100 * 0.08 * (1 + (s.looks.lift + 0.04) / 2):.1f}% of 14,000 users" in told
+    assert f"there {100 * 0.08 * (1 + (s.looks.lift + 0.04) / 2):.1f}% of 14,000 users" in told
     assert "the 11.0% of 14,000 who did; the larger the share" in told
     # A reason is named only where it is one: here the larger share would have the larger lift.
     assert "the larger" not in said(planned(0.2, s.looks.lift + 0.04))

@@ -110,6 +110,19 @@ def test_what_is_not_shown_is_never_told_as_nothing(worlds):
                                  r"are the same\b", said), said
 
 
+def test_a_p_value_of_an_interaction_stands_beside_its_size(worlds):
+    for name in ("works", "nothing", "harms"):
+        s = worlds[name]
+        said = lift.segments(s).replace("\u00a0", " ")
+        for row in s.lift.interactions.itertuples():
+            assert f"{row.times:.2f} times as large" in said
+            assert f"{row.low:.2f} to {row.high:.2f}; p" in said, said
+        assert "on iOS as on Android" in said
+        assert "for those who registered that day as for those who registered before" in said
+        assert ("is shown to differ" in said) == (s.lift.interactions["p_adjusted"].min() <= 0.05)
+    assert "cannot be told" in lift.segments(worlds["no test"])
+
+
 def test_the_split_is_named_as_broken_or_as_chance(worlds):
     assert "Chance does not give such a split" in lift.split(worlds["broken split"])
     assert "what chance gives" in lift.split(worlds["works"])

@@ -24,9 +24,11 @@ from analysis.report.text import (
     Prose,
     change,
     count,
+    escape,
     interval,
     listing,
     number,
+    p_cell,
     p_value,
     percent,
 )
@@ -974,17 +976,25 @@ def _segment(dimension: str, value: str) -> str:
     return NEWCOMER.get(value, value) if dimension == "newcomer" else labels.group(dimension, value)
 
 
+def _who(dimension: str, value: str) -> str:
+    if dimension == "newcomer":
+        return f"for those who {NEWCOMER[value]}"
+    return f"on {escape(labels.group(dimension, value))}"
+
+
 def segments(s: Study) -> Prose:
     """Whether the lift differs between segments."""
     frame = s.lift.interactions
     if frame.empty:
         return Prose("There is no pair of segments with buyers in every group, so whether the lift "
                      "differs between them cannot be told.")
-    said = listing(
-        f"{p_value(row.p_value)} for {COVARIATES[row.dimension]}" for row in frame.itertuples())
+    said = "the new paywall's share over the old one's is " + listing(
+        f"{number(row.times, 2)} times as large {_who(row.dimension, row.value)} as "
+        f"{_who(row.dimension, row.other)} ({'95% interval ' if row.Index == 0 else ''}"
+        f"{interval(row.low, row.high, 2)}; {p_value(row.p_value)})" for row in frame.itertuples())
     found = frame[frame["p_adjusted"] <= s.lift.alpha]
     corrected = "" if len(frame) == 1 else (
-        f" (the smaller is {p_value(frame['p_adjusted'].min())} after correction)")
+        f"; the smaller p is {p_cell(frame['p_adjusted'].min())} after correction")
     if found.empty:
         return Prose(
             f"That the lift differs is not shown: {said}{corrected}. Nor is it shown to be the "

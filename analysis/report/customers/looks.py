@@ -261,9 +261,9 @@ def two_lifts(s: Study) -> Prose:
     expected = planned.baseline + planned.difference * planned.n_b / users
     seen = last["converters"] / last["users"]
     text = (
-        f"In @sec-customers-size that lift is {percent(planned.lift, 0)}: the plan expects {percent(expected)} of "
-        f"{count(users, 'user')} to buy, from the baseline of before the test, and the simulation takes the "
-        f"{percent(seen)} of {number(last['users'])} who did"
+        f"In @sec-customers-size that lift is {percent(planned.lift, 0)}: there {percent(expected)} of "
+        f"{count(users, 'user')} are expected to buy, by the baseline from before the test and that lift, "
+        f"while the simulation takes the {percent(seen)} of {number(last['users'])} who did"
     )
     if last["users"] == users and (seen - expected) * (planned.lift - s.looks.lift) > 0:
         text += "; the larger the share who buy, the smaller the lift that so many users find"
