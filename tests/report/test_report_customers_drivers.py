@@ -113,6 +113,23 @@ def test_other_data_give_other_sentences(usual):
     assert say.first_look(odd("equal prices")) != say.first_look(usual)
 
 
+def test_who_is_pooled_is_told_with_the_reason():
+    rows = made.users(n=4000)
+    rows.loc[rows.index[:12], "country"] = "XAA"
+    rows.loc[rows.index[12:20], "country"] = "<b>"
+    s = study(made.profiles(rows))
+    pooled = s.drivers.pooled
+    row = pooled[pooled["reason"] == "joined"].iloc[0]
+    said = say.pooling(s)
+    assert (f"{row['level']}, with {row['users']:,} users, is among them, because what is smaller "
+            "comes to 20 only.") in said
+    assert "No more than" not in said and "<b>" not in said
+    assert "is among them" not in say.pooling(study(made.profiles(made.users(n=4000))))
+    many = say.pooling(study(made.profiles(made.users(n=40_000, countries=200))))
+    assert "170 groups (country" in many and "small groups" not in many
+    assert f"No more than {drivers.MOST_LEVELS} groups of a factor" in many and "(country)" in many
+
+
 def test_the_company_of_devices_is_only_claimed_where_countries_bear_it_out():
     rows = made.users(n=40_000, device=0.0, country=1.6, gap=0.35)
     claim = "are countries where more of them pay"

@@ -262,9 +262,21 @@ def pooling(s: Study) -> Prose:
         parts = []
         for factor, part in rest.groupby("factor", sort=False):
             names = [_in_text(factor, level) for level in part["level"]]
-            shown = listing(names) if len(names) <= 5 else f"{len(names)} small groups"
+            shown = listing(names) if len(names) <= 5 else f"{len(names)} groups"
             parts.append(f"{shown} ({FACTORS[factor]}, {count(int(part['users'].sum()), 'user')})")
         text += f"; the others are pooled: {listing(parts)}."
+        together = rest.groupby("factor")["users"].sum()
+        for row in rest[rest["reason"] == "joined"].itertuples():
+            text += (
+                f" {_in_text(row.factor, row.level)}, with {count(row.users, 'user')}, is among them, "
+                f"because what is smaller comes to {number(together[row.factor] - row.users)} only."
+            )
+        many = rest.loc[rest["reason"] == "many", "factor"].unique()
+        if len(many):
+            text += (
+                f" No more than {study.MOST_LEVELS} groups of a factor stand for themselves, so "
+                f"that larger ones are pooled as well ({listing(FACTORS[f] for f in many)})."
+            )
     for reason, told in (("one group", "there are not two groups of that size to compare"),
                          ("not told apart", "its groups cannot be told apart from those of the other factors")):
         names = [FACTORS[f] for f in d.left_out.loc[d.left_out["reason"] == reason, "factor"]]
