@@ -71,8 +71,15 @@ def test_numbers_are_those_of_the_result(usual):
     m = usual.drivers.models
     equal, come = (f[f["factor"] == "device"].iloc[0] for f in (m.effects, m.alone))
     gap = say.gap(usual)
-    assert f"{100 * come['difference']:.1f} points apart" in gap
-    assert f"{100 * equal['difference']:.1f} points (95% interval" in gap
+    shares = [100 * come[name] for name in ("share", "share_reference")]
+    more, less, apart, left = map(float, re.search(
+        r"iOS, ([\d.]+)% pay, .* Android ([\d.]+)%: ([\d.]+) points apart .* equal, ([\d.]+) points "
+        r"\(95% interval", gap).groups())
+    digits = 1 if abs(round(shares[0], 1) - round(shares[1], 1)
+                      - round(shares[0] - shares[1], 1)) < 1e-9 else 2
+    assert (more, less) == (round(shares[0], digits), round(shares[1], digits))
+    assert more - less == pytest.approx(apart)
+    assert (apart, left) == tuple(round(100 * e["difference"], digits) for e in (come, equal))
     odds = m.paying.coefficient("device", "iOS")["ratio"]
     assert f"{odds:.2f} (" in say.odds_table(usual) and f"{odds:.2f} (" in say.gap_table(usual)
     assert f"{100 * m.area.estimate:.0f}% of such pairs" in say.prediction(usual)

@@ -129,6 +129,30 @@ def test_the_split_is_named_as_broken_or_as_chance(worlds):
     assert "Nobody was assigned" in lift.split(worlds["no test"])
 
 
+def test_numbers_of_a_sentence_add_up(worlds):
+    s = study(app(0.0657, 0.0835, (6000, 6000), before=3000, seed=4))
+    p = s.lift.primary
+    one = [round(100 * x, 1) for x in (p.control.estimate, p.test.estimate, p.z.estimate)]
+    assert one[1] - one[0] != pytest.approx(one[2])  # with one digit they would not
+    for said, shares in ((lift.verdict(s), r"from ([\d.]+)% to ([\d.]+)%"),
+                         (lift.answer(s), r": ([\d.]+)% bought .* and ([\d.]+)% at the new")):
+        old, new = map(float, re.search(shares, said).groups())
+        gap = float(re.search(r"([\d.]+) percentage points", said)[1])
+        assert new - old == pytest.approx(gap) and (old, new) == pytest.approx(
+            (100 * p.control.estimate, 100 * p.test.estimate), abs=0.006)
+    for name in ("works", "nothing", "harms", "too small"):
+        plan = re.search(r"is ([\d.]+) percentage points: from ([\d.]+)% to ([\d.]+)%",
+                         design.relevant(worlds[name]))
+        gap, low, high = map(float, plan.groups())
+        assert high - low == pytest.approx(gap)
+
+
+def test_a_gap_of_powers_is_in_percentage_points(worlds):
+    s = worlds["works"]
+    gap = (s.design.simulation["simulated"] - s.design.simulation["power"]).abs().max()
+    assert f"{100 * gap:.2f} percentage points" in design.simulation(s)
+
+
 def test_the_plan_says_what_it_lacks(worlds):
     assert "cannot be planned" in design.requirement(worlds["no time before"])
     assert "cannot be planned" in design.size_table(worlds["nobody buys"])

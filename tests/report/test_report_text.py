@@ -109,6 +109,25 @@ def test_printed_number_reads_back(value, digits):
     assert float(printed) == pytest.approx(value, abs=0.5 * 10**-digits + 1e-9 * abs(value))
 
 
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_shares_and_their_difference_add_up_as_printed(first, second):
+    digits = text.digits_of_points(first, second)
+    a, b, gap = (float(text.number(100 * x, digits).replace(text.MINUS, "-"))
+                 for x in (first, second, second - first))
+    assert digits in (1, 2)
+    assert digits == 1 or b - a == pytest.approx(gap, abs=1e-9)
+    if digits == 1 and b - a != pytest.approx(gap, abs=1e-9):  # nor would two digits have done
+        a, b, gap = (round(100 * x, 2) for x in (first, second, second - first))
+        assert b - a != pytest.approx(gap, abs=1e-9)
+
+
+def test_digits_are_added_where_rounding_hides_a_difference():
+    assert text.digits_of_points(0.06566, 0.08349) == 2  # 6.6% and 8.3%, so 1.8
+    assert text.digits_of_points(0.15476, 0.18826) == 1  # 15.5% and 18.8%, so 3.3
+    assert text.digits_of_points(236 / 1500, 364 / 1500) == 1  # 15.733..., 24.266...: no digits do
+    assert text.digits_of_points(0.5, 0.25) == 1 and text.digits_of_points(0.2, 0.3, least=0) == 0
+
+
 def test_tables_are_typst_safe(tmp_path):
     """A hostile cell reaches Typst as text: Pandoc escapes what the Markdown escape lets through."""
     frame = pd.DataFrame({"name": HOSTILE})

@@ -21,6 +21,7 @@ from analysis.report.text import (
     Prose,
     count,
     day,
+    digits_of_points,
     interval,
     number,
     percent,
@@ -132,10 +133,12 @@ def relevant(s: Study) -> Prose:
     if p is None:
         return NOTHING
     share = p.baseline.estimate
+    raised = share + p.planned.difference
+    digits = digits_of_points(share, raised)
     return Prose(
-        f"On a baseline of {percent(share)} a lift of {relevant_lift(s)} is "
-        f"{_points(p.planned.difference)}: from {percent(share)} to "
-        f"{percent(share + p.planned.difference)} of users."
+        f"On a baseline of {percent(share, digits)} a lift of {relevant_lift(s)} is "
+        f"{_points(p.planned.difference, digits)}: from {percent(share, digits)} to "
+        f"{percent(raised, digits)} of users."
     )
 
 
@@ -343,12 +346,12 @@ def simulation(s: Study) -> Prose:
     if apart.empty:
         return Prose(
             f"Formula and simulation ({runs} tests each) agree within the simulation's own error, "
-            f"which leaves {percent(gap.max())} at most between them."
+            f"which leaves {_points(gap.max(), 2)} at most between them."
         )
     return Prose(
         f"In {number(len(apart))} of {count(len(frame), 'case')} the simulation ({runs} tests "
         f"each) departs from the formula by more than its own error, by up to "
-        f"{percent(gap.max())}: with groups this small the normal approximation is rough, and the "
+        f"{_points(gap.max(), 2)}: with groups this small the normal approximation is rough, and the "
         "simulation is the one to read."
     )
 

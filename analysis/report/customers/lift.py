@@ -24,6 +24,7 @@ from analysis.report.text import (
     Prose,
     change,
     count,
+    digits_of_points,
     escape,
     interval,
     listing,
@@ -62,9 +63,9 @@ NO_BUYERS = Prose("Nobody, or everybody, bought at a paywall, so there is nothin
 NO_REVENUE = Prose("Revenue does not vary between the users of the test, so there is nothing to test.")
 
 
-def _points(low: float, high: float) -> Prose:
+def _points(low: float, high: float, digits: int = 1) -> Prose:
     """An interval of a difference of shares in percentage points."""
-    return interval(100 * low, 100 * high, 1)
+    return interval(100 * low, 100 * high, digits)
 
 
 def _shares(i: Interval) -> Prose:
@@ -241,10 +242,11 @@ def verdict(s: Study) -> Prose:
     if p is None:
         return _missing(s)
     z, relevant = p.z, 100 * p.relevant_difference
-    moved = f"from {percent(p.control.estimate)} to {percent(p.test.estimate)}"
+    digits = digits_of_points(p.control.estimate, p.test.estimate)
+    moved = f"from {percent(p.control.estimate, digits)} to {percent(p.test.estimate, digits)}"
     size = (
-        f"{number(100 * z.estimate, 1)} percentage points "
-        f"(95% interval {_points(z.interval.low, z.interval.high)})"
+        f"{number(100 * z.estimate, digits)} percentage points "
+        f"(95% interval {_points(z.interval.low, z.interval.high, digits)})"
     )
     if p.lift is not None:
         size += f", a relative change of {_lift(p.lift)}"
@@ -1066,8 +1068,9 @@ def answer(s: Study) -> Prose:
         return Prose(f"The paywall test has no answer yet: {_lower(_missing(s))}")
     if s.lift.action is Action.DISTRUST:
         return Prose("The paywall test cannot be trusted, because its split of users is broken.")
-    i = p.z.interval
-    size = f"{number(100 * i.estimate, 1)} percentage points, 95% interval {_points(i.low, i.high)}"
+    i, digits = p.z.interval, digits_of_points(p.control.estimate, p.test.estimate)
+    size = (f"{number(100 * i.estimate, digits)} percentage points, 95% interval "
+            f"{_points(i.low, i.high, digits)}")
     told = {
         Action.SHIP: "The **new paywall** sells to more users and should go to everybody",
         Action.KEEP: "The **old paywall** should stay",
@@ -1080,8 +1083,8 @@ def answer(s: Study) -> Prose:
             else "; revenue a user is shown to rise" if s.lift.t_test.welch.estimate > 0
             else "; revenue a user is shown to fall")
     return Prose(
-        f"{told}: {percent(p.control.estimate)} bought at the old one within "
-        f"{count(s.lift.horizon, 'day')} and {percent(p.test.estimate)} at the new ({size}, "
+        f"{told}: {percent(p.control.estimate, digits)} bought at the old one within "
+        f"{count(s.lift.horizon, 'day')} and {percent(p.test.estimate, digits)} at the new ({size}, "
         f"{p_value(p.z.p_value)}){money_told}.")
 
 
