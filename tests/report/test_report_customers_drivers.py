@@ -73,8 +73,8 @@ def test_numbers_are_those_of_the_result(usual):
     gap = say.gap(usual)
     shares = [100 * come[name] for name in ("share", "share_reference")]
     more, less, apart, left = map(float, re.search(
-        r"iOS, ([\d.]+)% pay, .* Android ([\d.]+)%: ([\d.]+) points apart .* equal, ([\d.]+) points "
-        r"\(95% interval", gap).groups())
+        r"iOS, ([\d.]+)% pay, .* Android ([\d.]+)%: ([\d.]+) points apart .* "
+        r"equal, ([\d.]+) points \(95% interval", gap).groups())
     digits = 1 if abs(round(shares[0], 1) - round(shares[1], 1)
                       - round(shares[0] - shares[1], 1)) < 1e-9 else 2
     assert (more, less) == (round(shares[0], digits), round(shares[1], digits))

@@ -220,12 +220,14 @@ def test_numbers_in_sentences_are_those_of_the_results(shipped):
 
 def test_shares_and_their_difference_add_up_in_sentences(shipped):
     said = told(shipped)["late_users"]
-    found = re.search(r"days ([\d.]+)% of .* bought and ([\d.]+)% of .* so ([\d.]+) percentage", said)
+    found = re.search(
+        r"days ([\d.]+)% of .* bought and ([\d.]+)% of .* so ([\d.]+) percentage", said)
     old, new, gap = map(float, found.groups())
     assert new - old == pytest.approx(gap)
     said = told(shipped)["devices"]
-    android, ios, gap = map(float, re.search(
-        r"([\d.]+)% on Android and ([\d.]+)% on iOS .* iOS \u2212([\d.]+) percentage", said).groups())
+    found = re.search(
+        r"([\d.]+)% on Android and ([\d.]+)% on iOS .* iOS \u2212([\d.]+) percentage", said)
+    android, ios, gap = map(float, found.groups())
     assert ios - android == pytest.approx(gap)
 
 

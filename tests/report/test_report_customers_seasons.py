@@ -160,7 +160,7 @@ def test_the_row_of_the_new_paywall_is_no_effect_of_it():
     assert report.paywall_term(study(180)) == ""  # without a test there is no such row
     said = report.paywall_term(s).replace("\xa0", " ")
     assert "its lift is +34% (+8% to +66%) for purchases a user and +23% (−12% to +71%) for" in said
-    # Here no row is shown to differ from 1; where one does and the test's lift does not, it is said.
+    # No row is shown to differ from 1 here; where one is and the test's lift is not, it is said.
     assert "leaves out" not in said
     terms = s.seasons.terms
     sure = (terms["term"] == "test") & terms["measure"].isin(["purchases", "revenue"])
@@ -196,8 +196,9 @@ def test_a_second_wave_is_told_with_its_size_and_never_as_absent():
         second_wave_p=s.seasons.fits["second_wave_p"].where(
             s.seasons.fits["measure"] != "purchases", 0.01))
     said = report.yearly(SimpleNamespace(seasons=replace(s.seasons, fits=clear)))
-    assert re.search(r"half a year long, is shown, with peaks at \S+ \(.*p.=.0\.010\) for purchases; "
-                     r"for the rest it is not shown to be needed", said)
+    assert re.search(
+        r"half a year long, is shown, with peaks at \S+ \(.*p.=.0\.010\) for purchases; "
+        r"for the rest it is not shown to be needed", said)
 
 
 def test_days_hang_together_only_if_the_corrected_tests_say_so():
@@ -225,6 +226,8 @@ def test_days_hang_together_only_if_the_corrected_tests_say_so():
         sign = "−" if r.autocorrelation < 0 else ""
         assert f"day before is {sign}{abs(r.autocorrelation):.2f} (95% interval" in text
     assert "of 3 Ljung–Box tests" in told((0.6, np.nan), (1.0, np.nan))
+    only = [0.6, np.nan, np.nan]
+    assert "not shown: the Ljung–Box test has p = 0.600" in told((only, np.nan), (only, np.nan))
     assert "cannot be tested" in told((np.nan, np.nan), (np.nan, np.nan))
 
 
@@ -233,8 +236,8 @@ def test_strengths_are_told_by_measure():
     said = report.strengths(s)
     for m, d in s.seasons.decomposition.items():
         trend, week = (f"{100 * x:.0f}%" for x in (d.trend_strength, d.week_strength))
-        assert re.search(rf"{trend}(, and of week .* the week is| and) {week}(,)? for {report.NAMES[m]}",
-                         said), (m, said)
+        between = "(, and of week .* the week is| and)"
+        assert re.search(rf"{trend}{between} {week},? for {report.NAMES[m]}", said), (m, said)
 
 
 def test_no_release_is_said_and_releases_left_out_are_named():

@@ -351,8 +351,8 @@ def simulation(s: Study) -> Prose:
     return Prose(
         f"In {number(len(apart))} of {count(len(frame), 'case')} the simulation ({runs} tests "
         f"each) departs from the formula by more than its own error, by up to "
-        f"{_points(gap.max(), 2)}: with groups this small the normal approximation is rough, and the "
-        "simulation is the one to read."
+        f"{_points(gap.max(), 2)}: with groups this small the normal approximation is rough, and "
+        "the simulation is the one to read."
     )
 
 

@@ -858,8 +858,10 @@ def _dependence(fits: Sequence) -> str:
         return f"Whether days hang together beyond what the model says cannot be tested; {size}."
     alone, left = (list(dict.fromkeys(test[0] for test in tests if test[place] <= 0.05))
                    for place in (1, 2))
-    least = (f"of {count(len(tests), 'Ljung–Box test')}, corrected by Holm for their number, the "
-             f"clearest has {p_value(min(corrected for *_, corrected in tests))}")
+    said = p_value(min(corrected for *_, corrected in tests))
+    least = f"the Ljung–Box test has {said}" if len(tests) == 1 else (
+        f"of {number(len(tests))} Ljung–Box tests, corrected by Holm for their number, the clearest "
+        f"has {said}")
     if left:
         return (f"Days are not wholly independent given the model: {least}, and something is left in "
                 f"{listing(left)}, which is why the errors are robust to it; {size}.")

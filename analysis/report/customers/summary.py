@@ -19,8 +19,8 @@ def conclusion(s: Study) -> Prose:
     repeat = t.repeat_payers / t.payers
     text = (
         f"{percent(1 - t.payer_share, 0)} of those who registered had not bought by the end of the "
-        f"period, and {percent(1 - t.active_users / t.users, 0)} had not even come to a paywall or a "
-        f"purchase; of those who bought, {percent(repeat, 0)} bought again."
+        f"period, and {percent(1 - t.active_users / t.users, 0)} had not even come to a paywall or "
+        f"a purchase; of those who bought, {percent(repeat, 0)} bought again."
     )
     top = _top_share(s)
     if top is not None and top > MUCH:
@@ -45,8 +45,8 @@ def recommendations(s: Study) -> Prose:
     silent = 1 - t.active_users / t.users
     if silent > 0.1:
         items.append(
-            f"**Look at the first day.** {percent(silent, 0)} of users had not come to a paywall or a "
-            "purchase by the end of the period (@sec-customers-retention)."
+            f"**Look at the first day.** {percent(silent, 0)} of users had not come to a paywall or "
+            "a purchase by the end of the period (@sec-customers-retention)."
         )
     top = _top_share(s)
     if top is not None and top > MUCH:
@@ -83,8 +83,8 @@ def limit_of_data(s: Study) -> Prose:
     """What the origin of the tables limits."""
     if s.shipped:
         return Prose(
-            "The shipped tables are synthetic, with planted effects: nothing in them says what an app "
-            "is like. How often the methods find such effects again, and how often they find some "
+            "The shipped tables are synthetic, with planted effects: nothing in them says what an "
+            "app is like. How often the methods find such effects again, and how often they find some "
             "where there are none, is measured on many such tables (@sec-methods-recovery and "
             "@sec-methods-power)."
         )
