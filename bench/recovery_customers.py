@@ -70,9 +70,10 @@ def estimates(world: str, seed: int) -> list[tuple]:
                 series.daily(tables, period), series.releases(tables), test.by_date)
     finally:
         TRUTH["test"]["factor"], TRUTH["release"]["factor"] = planted
-    result = lift.lift(test, design.design(test))
+    plan = design.design(test)
+    result = lift.lift(test, plan)
     of_test = {row.name: row for row in lift.estimates(result).itertuples(index=False)}
-    believed = belief.belief(test)
+    believed = belief.belief(test, plan)
     rows = []
     for quantity, truth in truths(world).items():
         source, name = quantity.split(": ")

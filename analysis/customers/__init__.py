@@ -215,7 +215,7 @@ def analyse(tables: Tables) -> Study:
         test=test,
         design=plan,
         lift=lift.lift(test, plan),
-        belief=belief.belief(test),
+        belief=belief.belief(test, plan),
         looks=looks.looks(test, looks.conversions(tables, period)),
         seasons=seasons.seasons(reduced["daily"], series.releases(tables), test.by_date),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from analysis.customers.design import RELEVANT_LIFT
+from analysis.customers.design import Design, relevant_difference
 from analysis.customers.paywall import GROUPS, Before, PaywallTest
 from analysis.stats import bayes, two_proportions
 from analysis.stats.bayes import Beta
@@ -46,7 +46,7 @@ class Reading:
         difference: Test less control, in shares.
         lift: Test over control, less 1; the estimate is the median.
         better: Probability that the test group's share is larger.
-        worthwhile: Probability that the lift is at least the relevant one.
+        worthwhile: Probability that the difference is at least the relevant one.
         loss_test, loss_control: Expected share of converters lost by choosing the new paywall, or
             by keeping the old one.
         choice: What follows.
@@ -72,7 +72,8 @@ class Belief:
 
     Attributes:
         control, test: Converters among users.
-        relevant_lift: The smallest lift worth having; see `design.RELEVANT_LIFT`.
+        relevant_difference: The smallest worth having, the mark of the rule of decision; see
+            `design.relevant_difference`. 0 if nobody converted, now or before.
         threshold: See `THRESHOLD`.
         value: Mean revenue of a user who bought anything within the horizon, in cents; None
             without buyers. What a lost converter costs, if such users are alike.
@@ -82,7 +83,7 @@ class Belief:
 
     control: Share
     test: Share
-    relevant_lift: float
+    relevant_difference: float
     threshold: float
     value: float | None
     p_value: float | None
@@ -94,8 +95,13 @@ class Belief:
         return self.readings[0]
 
 
-def belief(test: PaywallTest) -> Belief | None:
-    """Reads the test; None if a group has no user whose horizon was observed."""
+def belief(test: PaywallTest, plan: Design) -> Belief | None:
+    """Reads the test; None if a group has no user whose horizon was observed.
+
+    Args:
+        test: The reductions.
+        plan: The design, which holds the baseline of before the test.
+    """
     by = test.groups.set_index("group")
     if (by["users"] == 0).any():
         return None
@@ -104,15 +110,17 @@ def belief(test: PaywallTest) -> Belief | None:
     )
     buyers = int(by["buyers"].sum())
     constant = control.successes + treated.successes in (0, control.n + treated.n)
+    relevant = relevant_difference(plan, control.value, treated.value)
     return Belief(
         control=control,
         test=treated,
-        relevant_lift=RELEVANT_LIFT,
+        relevant_difference=relevant,
         threshold=THRESHOLD,
         value=float(by["revenue"].sum()) / buyers if buyers else None,
         p_value=None if constant else two_proportions.pooled_z(control, treated).p_value,
         readings=tuple(
-            read(name, prior, control, treated) for name, prior in priors(test.before).items()),
+            read(name, prior, control, treated, relevant)
+            for name, prior in priors(test.before).items()),
     )
 
 
@@ -128,8 +136,8 @@ def priors(before: Before | None) -> dict[str, Beta]:
     return known
 
 
-def read(name: str, prior: Beta, control: Share, test: Share) -> Reading:
-    """What the test says to somebody with this prior."""
+def read(name: str, prior: Beta, control: Share, test: Share, relevant: float) -> Reading:
+    """What the test says to somebody with this prior; `relevant` is a difference of shares."""
     a, b = (prior.after(share.successes, share.n) for share in (control, test))
     loss_test, loss_control = bayes.expected_loss(b, a), bayes.expected_loss(a, b)
     return Reading(
@@ -141,7 +149,7 @@ def read(name: str, prior: Beta, control: Share, test: Share) -> Reading:
         difference=bayes.difference(a, b),
         lift=bayes.lift(a, b),
         better=bayes.exceeds(a, b),
-        worthwhile=bayes.exceeds(a, b, ratio=1 + RELEVANT_LIFT),
+        worthwhile=bayes.exceeds(a, b, difference=relevant),
         loss_test=loss_test,
         loss_control=loss_control,
         choice=_choice(loss_test <= THRESHOLD, loss_control <= THRESHOLD),

@@ -125,6 +125,15 @@ def design(test: PaywallTest) -> Design:
     )
 
 
+def relevant_difference(plan: Design, control: float, test: float) -> float:
+    """The smallest difference of the primary metric worth having: `RELEVANT_LIFT` of the baseline.
+
+    Without a baseline from before the test it is that of the control group's share, or, if nobody
+    converted there, of the test group's.
+    """
+    return RELEVANT_LIFT * (plan.primary.baseline.estimate if plan.primary else control or test)
+
+
 def weeks_until(before: Before, users: int) -> float | None:
     """Weeks until so many users have come, at the pace of before the test.
 

@@ -101,8 +101,9 @@ class Drivers:
             `Association.cells`.
         least_users: users that a level of a factor needs to stand alone in the models: enough to
             expect `EXPECTED_EVENTS` payers, and others, at the overall rate.
-        pooled: levels that stand for less: `factor`, `level`, `users`; together they are level
-            `OTHERS`.
+        pooled: levels that do not stand alone: `factor`, `level`, `users`, and `reason`: "small",
+            "many" (there are `MOST_LEVELS` larger ones), or "joined" (the small ones were too few
+            without it); together they are level `OTHERS`.
         left_out: factors that the models do without: `factor`, `reason` ("one group" or "not told
             apart").
         models: the regressions.
@@ -190,13 +191,17 @@ def _pooled(profiles: pd.DataFrame, least: int) -> tuple[pd.DataFrame, pd.DataFr
     for factor in ("device", "gender", "country"):
         sizes = profiles.groupby(factor)["users"].sum().sort_index()
         sizes = sizes.sort_values(ascending=False, kind="stable")
-        kept = min(int((sizes >= least).sum()), MOST_LEVELS)
+        large = kept = min(int((sizes >= least).sum()), MOST_LEVELS)
         while 0 < kept < len(sizes) and sizes.iloc[kept:].sum() < least:
             kept -= 1
         rest = sizes.iloc[kept:]
         frame[factor] = frame[factor].where(~frame[factor].isin(rest.index), OTHERS)
-        rows += [{"factor": factor, "level": level, "users": int(n)} for level, n in rest.items()]
-    return frame, pd.DataFrame(rows, columns=["factor", "level", "users"])
+        rows += [
+            {"factor": factor, "level": level, "users": int(n),
+             "reason": "joined" if place < large else "many" if n >= least else "small"}
+            for place, (level, n) in enumerate(rest.items(), start=kept)
+        ]
+    return frame, pd.DataFrame(rows, columns=["factor", "level", "users", "reason"])
 
 
 def _columns(

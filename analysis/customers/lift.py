@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from analysis.customers.design import ALPHA, RELEVANT_LIFT, Design
+from analysis.customers.design import ALPHA, Design, relevant_difference
 from analysis.customers.paywall import COMPLETE, COVARIATES, GROUPS, INTERACTIONS, PaywallTest
 from analysis.stats import effects, intervals, multiplicity, two_proportions, two_sample
 from analysis.stats.association import association, goodness_of_fit
@@ -115,8 +115,7 @@ class Primary:
         z: pooled z test; its interval is Newcombe's.
         lift: ratio of the shares with its interval; None where a group has no success.
         fisher: the exact test; None beyond `EXACT_UP_TO` users.
-        relevant_difference: `RELEVANT_LIFT` of the baseline from before the test (of the control
-            group's share without one).
+        relevant_difference: the smallest worth having; see `design.relevant_difference`.
         decision: the test against that.
         cumulative: by `group` and `day` since assignment: `share` of users who had bought by the
             end of that day, `low`, `high` (Wilson).
@@ -215,7 +214,6 @@ class Lift:
     Attributes:
         horizon: days.
         alpha: significance level.
-        relevant_lift: the smallest lift worth having.
         users: with a whole horizon, control and test.
         assignment, balance, primary, secondary, t_test, normality, skewed: see there.
         ratios: tests of ratio metrics by the delta method: `paywall_purchases` and `revenue`
@@ -228,13 +226,14 @@ class Lift:
             `reduction`.
         by_segment: by `dimension` and `value`: users, shares of `control` and `test`, `ratio`,
             `ratio_low`, `ratio_high` (missing where a group has no converter).
-        interactions: by `dimension`: Cochran's `q`, `df`, `p_value`, `p_adjusted` (Holm).
+        interactions: by `dimension`: Cochran's `q`, `df`, `p_value`, `p_adjusted` (Holm), and how
+            many times as large the ratio of test to control is in one segment (`value`) as in the
+            other (`other`): `times`, `low`, `high`.
         action: what to do.
     """
 
     horizon: int
     alpha: float
-    relevant_lift: float
     users: tuple[int, int]
     assignment: Assignment | None
     balance: Balance | None
@@ -271,7 +270,6 @@ def lift(test: PaywallTest, plan: Design) -> Lift:
     return Lift(
         horizon=test.horizon,
         alpha=ALPHA,
-        relevant_lift=RELEVANT_LIFT,
         users=users,
         assignment=assignment,
         balance=_balance(test, groups) if there else None,
@@ -436,8 +434,7 @@ def _primary(test: PaywallTest, groups: pd.DataFrame, plan: Design) -> Primary |
     z = _told(two_proportions.pooled_z, treated, control, alpha=ALPHA)
     if z is None:
         return None
-    baseline = plan.primary.baseline.estimate if plan.primary else control.value or z.estimate
-    relevant = RELEVANT_LIFT * baseline
+    relevant = relevant_difference(plan, control.value, treated.value)
     small = control.n + treated.n <= EXACT_UP_TO
     curve = test.by_day[["group", "day"]].copy()
     bought = test.by_day.groupby("group")["converters"].cumsum()
@@ -728,10 +725,10 @@ def _adjusted_frame(rows: list[tuple]) -> pd.DataFrame:
 
 
 def _segments(test: PaywallTest) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rows, found = [], {}
+    rows, found = [], []
     for dimension in INTERACTIONS:
         part = test.segments[test.segments["dimension"] == dimension]
-        pairs = []
+        pairs = {}
         for value, cell in part.groupby("value", sort=True):
             cell = cell.set_index("group")
             if (cell["users"] == 0).any():
@@ -743,13 +740,20 @@ def _segments(test: PaywallTest) -> tuple[pd.DataFrame, pd.DataFrame]:
             rows.append((dimension, value, control.n + treated.n, control.value, treated.value,
                          *size))
             if ratio and ratio.low < ratio.high:
-                pairs.append((treated, control))
+                pairs[value] = treated, control
         if len(pairs) > 1:
-            found[dimension] = two_proportions.homogeneity(pairs)
-    frame = pd.DataFrame(
-        [(name, q.statistic, q.df, q.p_value) for name, q in found.items()],
-        columns=["dimension", "q", "df", "p_value"])
+            found.append(_interaction(dimension, pairs))
+    frame = pd.DataFrame(found, columns=[
+        "dimension", "q", "df", "p_value", "value", "other", "times", "low", "high"])
     frame["p_adjusted"] = multiplicity.holm(frame["p_value"])
     by_segment = pd.DataFrame(rows, columns=[
         "dimension", "value", "users", "control", "test", "ratio", "ratio_low", "ratio_high"])
     return by_segment, frame
+
+
+def _interaction(dimension: str, pairs: Mapping[str, tuple[Share, Share]]) -> tuple:
+    """Whether the ratio differs between the two segments of a dimension, and by how much."""
+    q = two_proportions.homogeneity(list(pairs.values()))
+    other, value = pairs
+    times = two_proportions.ratio_of_ratios(pairs[value], pairs[other])
+    return dimension, q.statistic, q.df, q.p_value, value, other, times.value, times.low, times.high

@@ -26,6 +26,7 @@ from analysis.customers.paywall import HORIZON
 from analysis.stats import time_series as ts
 from analysis.stats.decision import decide
 from analysis.stats.intervals import Interval
+from analysis.stats.multiplicity import holm
 from analysis.stats.results import TestResult
 
 MEASURES = ("views", "purchases", "revenue")
@@ -68,11 +69,14 @@ class Seasons:
             and that of the middle day.
         fits: one row a measure: `reason` why there is no model ("short", "empty" or "sparse"; ""
             where there is one), which terms it has (`weekly`, `trend`, `yearly`, `test`), their
-            number (`terms`), `dispersion`, p-values of the weekdays (`weekly_p`), of the yearly
-            wave (`yearly_p`) and of a second one, half a year long (`second_wave_p`), of
-            autocorrelation up to 7 and 28 days (Ljung-Box), the `autocorrelation` with the day
-            before, and `error_ratio`, the root mean ratio of the HAC variances of the terms to
-            those of independent days.
+            number (`terms`), `dispersion`, p-values of the weekdays (`weekly_p`) and of the yearly
+            wave (`yearly_p`); of a second one, half a year long, the amplitude (`second_wave`,
+            `second_wave_low`, `second_wave_high`) and `second_wave_p`; p-values of
+            autocorrelation up to 7 and 28 days (`ljung_box_7`, `ljung_box_28`) and the same
+            corrected by Holm for all measures and both spans (`..._adjusted`); the
+            `autocorrelation` with the day before (`autocorrelation_low`, `autocorrelation_high`);
+            and `error_ratio`, the root mean ratio of the HAC variances of the terms to those of
+            independent days.
         terms: one row a measure and term: `estimate`, `error`, `low`, `high`, `p`. Terms: "trend"
             (a year), "cos" and "sin" (of the angle 2 pi (days since 1 January of the first year) /
             365.25), "amplitude", "peak" (days since 1 January; not logs), "Mon" to "Sun" (against
@@ -115,8 +119,8 @@ class Seasons:
             share of days covered (`covered_days`), errors
             over `scale` (`mase`, `naive_mase`, `month_mase`; Hyndman & Koehler 2006), the mean
             absolute error of the sum as a share of it (`total_error`), and `stretch`, the root mean
-            square of the sums' errors in standard errors, at least 1: how much wider intervals
-            would have had to be (missing with fewer than `ENOUGH_ORIGINS`).
+            square of the sums' errors in standard errors, at least 1: how many times as large the
+            errors were as the intervals allow (missing with fewer than `ENOUGH_ORIGINS`).
         backtest_yearly: whether the backtest's models have the yearly wave, from a year of data on.
     """
 
@@ -325,8 +329,9 @@ def _fits(calendar, values, models, reasons, n: int) -> pd.DataFrame:
         model = models.get(name)
         row = {"measure": name, "reason": reasons[name], "weekly": False, "trend": False,
                "yearly": False, "test": False, "terms": 0, "dispersion": math.nan,
-               "weekly_p": math.nan, "yearly_p": math.nan, "second_wave_p": math.nan,
+               "weekly_p": math.nan, "yearly_p": math.nan, **_second_wave(None),
                "ljung_box_7": math.nan, "ljung_box_28": math.nan, "autocorrelation": math.nan,
+               "autocorrelation_low": math.nan, "autocorrelation_high": math.nan,
                "error_ratio": math.nan}
         if model is not None:
             waves = ["cos", "sin"] if "cos" in model.terms else []
@@ -337,21 +342,45 @@ def _fits(calendar, values, models, reasons, n: int) -> pd.DataFrame:
                 "dispersion": model.dispersion,
                 "weekly_p": model.p_value(list(ts.WEEKDAYS[:-1])),
                 "yearly_p": model.p_value(waves) if waves else math.nan,
-                "second_wave_p": _second_wave(calendar, values[name], n) if waves else math.nan,
                 "ljung_box_7": ts.ljung_box(model.residuals, 7),
                 "ljung_box_28": ts.ljung_box(model.residuals, 28) if n > 56 else math.nan,
-                "autocorrelation": float(ts.autocorrelation(model.residuals, 1)[0]),
                 "error_ratio": float(np.sqrt(np.mean(robust / naive))),
+                **_day_before(model),
             }
+            if waves:
+                row |= _second_wave(_with_second_wave(calendar, values[name], n))
         rows.append(row)
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    boxes = ["ljung_box_7", "ljung_box_28"]
+    p = frame[boxes].to_numpy(copy=True)
+    told = np.isfinite(p)
+    p[told] = holm(p[told])
+    frame[[f"{name}_adjusted" for name in boxes]] = p
+    return frame
 
 
-def _second_wave(calendar: _Calendar, y: np.ndarray, n: int) -> float:
+def _day_before(model: ts.LogLinear) -> dict[str, float]:
+    """Correlation of the residuals with the day before, with Fisher's interval."""
+    r = float(ts.autocorrelation(model.residuals, 1)[0])
+    reach = stats.norm.isf(0.025) / math.sqrt(model.n - 3)
+    return {"autocorrelation": r, "autocorrelation_low": math.tanh(math.atanh(r) - reach),
+            "autocorrelation_high": math.tanh(math.atanh(r) + reach)}
+
+
+def _with_second_wave(calendar: _Calendar, y: np.ndarray, n: int) -> ts.LogLinear | None:
     design = calendar.design(n, True)
     design["cos2"], design["sin2"] = _wave(calendar.year_day() + np.arange(n), 2)
-    model = ts.log_linear(y, design, LAGS)
-    return model.p_value(["cos2", "sin2"]) if model is not None else math.nan
+    return ts.log_linear(y, design, LAGS)
+
+
+def _second_wave(model: ts.LogLinear | None) -> dict[str, float]:
+    """Amplitude and p-value of a second wave; missing without a model that has one."""
+    names = ["second_wave", "second_wave_low", "second_wave_high", "second_wave_p"]
+    if model is None:
+        return dict.fromkeys(names, math.nan)
+    size, _ = _amplitude(model, "cos2", "sin2")
+    return dict(zip(names, (size.estimate, size.low, size.high, model.p_value(["cos2", "sin2"])),
+                    strict=True))
 
 
 def _terms(models: Mapping[str, ts.LogLinear]) -> pd.DataFrame:
@@ -382,24 +411,31 @@ def _peak(model: ts.LogLinear) -> list[tuple[str, Interval, float]]:
     Where the wave is not told from none, its peak is anywhere, and so has no limits.
     """
     a, b = model.estimates["cos"], model.estimates["sin"]
-    covariance = model.covariance.loc[["cos", "sin"], ["cos", "sin"]].to_numpy()
-    size = math.hypot(a, b)
-    normal = stats.norm.isf(0.025)
-
-    def error(gradient):
-        return math.sqrt(gradient @ covariance @ gradient)
-
-    of_size = error(np.array([a, b]) / size)
+    size, of_size = _amplitude(model, "cos", "sin")
     day = math.atan2(b, a) / (2 * math.pi) * ts.YEAR % ts.YEAR
-    of_day = error(np.array([-b, a]) / size**2) / (2 * math.pi) * ts.YEAR
-    reach = normal * of_day
+    of_day = _error(model, {"cos": -b, "sin": a}) / size.estimate**2 / (2 * math.pi) * ts.YEAR
+    reach = stats.norm.isf(0.025) * of_day
     if model.p_value(["cos", "sin"]) > 0.05 or reach > ts.YEAR / 4:
         reach = math.inf
     return [
-        ("amplitude", Interval(size, max(size - normal * of_size, 0.0), size + normal * of_size,
-                               0.95, "delta method"), of_size),
+        ("amplitude", size, of_size),
         ("peak", Interval(day, day - reach, day + reach, 0.95, "delta method"), of_day),
     ]
+
+
+def _amplitude(model: ts.LogLinear, cos: str, sin: str) -> tuple[Interval, float]:
+    """The amplitude of a wave, by the delta method, and its standard error."""
+    a, b = model.estimates[cos], model.estimates[sin]
+    size = math.hypot(a, b)
+    error = _error(model, {cos: a, sin: b}) / size
+    reach = stats.norm.isf(0.025) * error
+    return Interval(size, max(size - reach, 0.0), size + reach, 0.95, "delta method"), error
+
+
+def _error(model: ts.LogLinear, weights: Mapping[str, float]) -> float:
+    """The standard error of a weighted sum of terms."""
+    terms, gradient = list(weights), np.array(list(weights.values()))
+    return math.sqrt(gradient @ model.covariance.loc[terms, terms].to_numpy() @ gradient)
 
 
 def _yearly_curve(models: Mapping[str, ts.LogLinear]) -> pd.DataFrame:

@@ -116,6 +116,19 @@ def p_cell(p: float) -> Prose:
     return Prose(p_value(p).removeprefix(f"p{NBSP}").removeprefix(f"={NBSP}"))
 
 
+def digits_of_points(first: float, second: float, least: int = 1) -> int:
+    """Digits with which two shares (0..1), in percent, and their difference are seen to add up.
+
+    They are `least`, or one more where rounding hides it, as in 6.6% and 8.3%, so 1.8 percentage
+    points, and the further digit shows it. (Thirds add up with no number of digits.)
+    """
+    a, b = 100 * first, 100 * second
+    for digits in (least, least + 1):
+        if rounded(b, digits) - rounded(a, digits) == rounded(b - a, digits):
+            return digits
+    return least
+
+
 def interval(low: float, high: float, digits: int = 1, unit: str = "") -> Prose:
     """The two ends of an interval: "4.2 to 9.9"; a dash where there is none."""
     if not math.isfinite(low):

@@ -159,6 +159,26 @@ def fisher(a: Share, b: Share, *, alpha: float = 0.05) -> TestResult:
     )
 
 
+def ratio_of_ratios(
+    pair: tuple[Share, Share], other: tuple[Share, Share], confidence: float = 0.95
+) -> Effect | None:
+    """How many times as large share(a) / share(b) is in one stratum as in another.
+
+    With a log-scale interval, of the variances of Katz et al. (1978): the effect size that goes
+    with `homogeneity` of the two strata, whose Q is the square of its z. None where one of the
+    ratios has no log.
+    """
+    sizes = [ratio(*stratum, confidence) for stratum in (pair, other)]
+    if None in sizes:
+        return None
+    of_pair, of_other = sizes
+    margin = math.hypot(math.log(of_pair.high / of_pair.value),
+                        math.log(of_other.high / of_other.value))
+    value = of_pair.value / of_other.value
+    low, high = (float(value * math.exp(side * margin)) for side in (-1, 1))
+    return Effect("ratio of ratios", float(value), low, high, confidence)
+
+
 @dataclass(frozen=True, slots=True)
 class Homogeneity(Record):
     """Whether a ratio of shares is the same in several strata.

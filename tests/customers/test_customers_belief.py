@@ -26,6 +26,9 @@ def made(control, test, before=(150, 1_000), revenue=10_000) -> SimpleNamespace:
     return SimpleNamespace(groups=groups, before=known)
 
 
+NO_PLAN = SimpleNamespace(primary=None)  # no baseline from before the test
+
+
 @pytest.fixture(scope="module")
 def shipped(customers_study):
     return customers_study.belief
@@ -52,7 +55,7 @@ def test_draws_from_the_posteriors_say_the_same(shipped):
             for share in (shipped.control, shipped.test)
         )
         for probability, event in ((reading.better, b > a),
-                                   (reading.worthwhile, b > a * (1 + RELEVANT_LIFT))):
+                                   (reading.worthwhile, b - a > shipped.relevant_difference)):
             error = math.sqrt(probability * (1 - probability) / n)
             assert event.mean() == pytest.approx(probability, abs=4.5 * error)
         for loss, lost in ((reading.loss_test, np.maximum(a - b, 0)),
@@ -61,6 +64,24 @@ def test_draws_from_the_posteriors_say_the_same(shipped):
         for interval, values in ((reading.difference, b - a), (reading.lift, b / a - 1)):
             inside = (values > interval.low) & (values < interval.high)
             assert inside.mean() == pytest.approx(0.95, abs=0.002)
+
+
+def test_the_mark_is_that_of_the_rule_of_decision(customers_study):
+    found, s = customers_study.belief, customers_study
+    assert found.relevant_difference == s.lift.primary.relevant_difference
+    before = s.design.primary.baseline.estimate
+    assert found.relevant_difference == pytest.approx(RELEVANT_LIFT * before)
+    assert before != pytest.approx(found.control.value, rel=0.05)  # of the test it is another
+
+
+def test_without_a_baseline_the_mark_is_of_the_test_s_own_share():
+    for control, test, share in (((30, 200), (45, 210), 0.15), ((0, 200), (42, 210), 0.2),
+                                 ((0, 200), (0, 210), 0.0)):
+        found = belief.belief(made(control, test, before=None), NO_PLAN)
+        assert found.relevant_difference == pytest.approx(RELEVANT_LIFT * share)
+    plan = SimpleNamespace(primary=SimpleNamespace(baseline=SimpleNamespace(estimate=0.1)))
+    found = belief.belief(made((30, 200), (45, 210)), plan)
+    assert found.relevant_difference == pytest.approx(0.02)
 
 
 def test_with_many_users_half_of_p_is_the_chance_to_be_worse(shipped):
@@ -84,14 +105,14 @@ def test_a_sceptic_believes_in_less(shipped):
     ],
 )
 def test_the_choice_follows_the_losses(control, test, choice):
-    read = belief.belief(made(control, test)).main
+    read = belief.belief(made(control, test), NO_PLAN).main
     assert read.choice is choice
     assert (read.loss_test <= belief.THRESHOLD) == (choice in (Choice.TEST, Choice.EITHER))
     assert (read.loss_control <= belief.THRESHOLD) == (choice in (Choice.CONTROL, Choice.EITHER))
 
 
 def test_swapped_groups_swap_everything():
-    one, other = (belief.belief(made(*pair)).main
+    one, other = (belief.belief(made(*pair), NO_PLAN).main
                   for pair in (((30, 200), (45, 210)), ((45, 210), (30, 200))))
     assert one.better + other.better == pytest.approx(1)
     assert one.loss_test == pytest.approx(other.loss_control)
@@ -100,24 +121,24 @@ def test_swapped_groups_swap_everything():
 
 
 def test_nobody_converted_leaves_the_prior_and_no_p_value():
-    read = belief.belief(made((0, 900), (0, 1_000), before=(0, 5_000), revenue=0))
+    read = belief.belief(made((0, 900), (0, 1_000), before=(0, 5_000), revenue=0), NO_PLAN)
     assert read.p_value is None and read.value is None
     assert [r.name for r in read.readings] == ["uniform"]
     assert read.main.better == pytest.approx(901 / 1902)
     assert read.main.choice is Choice.EITHER and read.main.lift.contains(0)
-    rare = belief.belief(made((0, 900), (0, 1_000), before=(1, 1_000_000)))
+    rare = belief.belief(made((0, 900), (0, 1_000), before=(1, 1_000_000)), NO_PLAN)
     assert [r.prior.successes for r in rare.readings[1:]] == pytest.approx([0.1, 0.1])
-    everybody = belief.belief(made((9, 9), (8, 8), before=(5, 5)))
+    everybody = belief.belief(made((9, 9), (8, 8), before=(5, 5)), NO_PLAN)
     assert everybody.p_value is None and 0 < everybody.main.better < 1
 
 
 def test_what_is_not_there_is_none():
-    assert belief.belief(made((0, 0), (5, 10))) is None
-    assert belief.belief(made((5, 10), (0, 0))) is None
-    assert len(belief.belief(made((5, 10), (6, 10), before=None)).readings) == 1
+    assert belief.belief(made((0, 0), (5, 10)), NO_PLAN) is None
+    assert belief.belief(made((5, 10), (0, 0)), NO_PLAN) is None
+    assert len(belief.belief(made((5, 10), (6, 10), before=None), NO_PLAN).readings) == 1
 
 
 def test_a_converter_is_worth_what_a_buyer_brings():
     test = made((20, 100), (30, 100), revenue=40_000)
-    assert belief.belief(test).value == pytest.approx(80_000 / 50)
-    assert belief.belief(test).control == Share(20, 100)
+    assert belief.belief(test, NO_PLAN).value == pytest.approx(80_000 / 50)
+    assert belief.belief(test, NO_PLAN).control == Share(20, 100)

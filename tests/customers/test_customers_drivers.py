@@ -169,12 +169,27 @@ def test_small_groups_are_pooled_by_their_size_alone():
     assert {"XAA", "XBB"} <= set(pooled["level"])
     # What is pooled has enough users together, if need be with the smallest of the others.
     assert pooled["users"].sum() >= d.least_users
+    assert (pooled["reason"] == "small").all()
     levels = set(d.models.paying.coefficients["level"])
     assert drivers.OTHERS in levels and "XAA" not in levels
     # Outcomes have no say in it.
     rows["paid"] = rows["paid"].sample(frac=1, random_state=1).to_numpy()
     again = drivers.from_profiles(made.profiles(rows))
     pd.testing.assert_frame_equal(again.pooled, d.pooled)
+
+
+def test_of_too_few_small_groups_and_of_too_many_large_ones():
+    rows = made.users(n=4000)
+    rows.loc[rows.index[:20], "country"] = "XAA"
+    few = drivers.from_profiles(made.profiles(rows))
+    by_reason = few.pooled[few.pooled["factor"] == "country"].set_index("reason")
+    assert by_reason.loc["small", "level"] == "XAA" and by_reason.loc["small", "users"] == 20
+    assert by_reason.loc["joined", "users"] >= few.least_users > 20 and len(by_reason) == 2
+    many = drivers.from_profiles(made.profiles(made.users(n=40_000, countries=200)))
+    of_countries = many.pooled[many.pooled["factor"] == "country"]
+    assert len(of_countries) == 200 - drivers.MOST_LEVELS
+    large = of_countries["users"] >= many.least_users
+    assert large.any() and (of_countries["reason"] == np.where(large, "many", "small")).all()
 
 
 def test_age_enters_as_a_line_whose_misfit_is_seen():

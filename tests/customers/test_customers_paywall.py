@@ -287,5 +287,13 @@ def test_an_interaction_is_found_where_there_is_one():
         np.arange(len(views)) % 4 == 0) & (views["purchase"] == 0)
     views.loc[lucky, ["purchase", "sku", "price"]] = [1, "coins", 99]
     found = study(frames).lift
+    rows = found.interactions.set_index("dimension")
+    segments = found.by_segment.set_index(["dimension", "value"])["ratio"]
+    device = rows.loc["device"]
+    assert (device["value"], device["other"]) == ("iOS", "and")
+    assert device["times"] == pytest.approx(segments["device", "iOS"] / segments["device", "and"])
+    assert 1 < device["low"] < device["times"] < device["high"]  # as p is small
+    newcomer = rows.loc["newcomer"]
+    assert newcomer["low"] < 1 < newcomer["high"]
     assert found.interactions.set_index("dimension").loc["device", "p_adjusted"] < 0.001
     assert found.interactions.set_index("dimension").loc["newcomer", "p_adjusted"] > 0.05

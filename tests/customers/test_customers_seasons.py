@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.customers import KEYS, events, paywall, seasons, series
 from analysis.days import iso_day
@@ -213,6 +214,40 @@ def test_flat_year_has_no_date_of_its_peak():
     s = seasons.seasons(days(760, wave=0.0), NO_RELEASES, NO_TEST)
     assert s.fits.set_index("measure").loc["purchases", "yearly_p"] > 0.05
     assert math.isinf(s.effect("purchases", "peak").low)
+
+
+@pytest.mark.parametrize("size", [0.0, 0.3])
+def test_a_second_wave_has_the_size_that_it_was_given(size):
+    daily = days(760, rate=80)
+    t = np.arange(760)
+    more = np.random.default_rng(5).poisson(
+        daily["purchases"] * np.expm1(size * (1 + np.cos(4 * np.pi * t / ts.YEAR))))
+    s = seasons.seasons(daily.assign(purchases=daily["purchases"] + more), NO_RELEASES, NO_TEST)
+    row = s.fits.set_index("measure").loc["purchases"]
+    assert 0 <= row["second_wave_low"] < row["second_wave"] < row["second_wave_high"]
+    if size:
+        assert row["second_wave_low"] <= size <= row["second_wave_high"] < size + 0.1
+        assert row["second_wave_p"] < 0.001
+    else:
+        assert row["second_wave_high"] < 0.05 < row["second_wave_p"]
+    short = seasons.seasons(days(400), NO_RELEASES, NO_TEST).fits
+    assert short[["second_wave", "second_wave_low", "second_wave_p"]].isna().all(axis=None)
+
+
+def test_autocorrelation_is_tested_with_correction_and_has_an_interval(shipped):
+    fits = shipped.fits
+    p, corrected = (fits[[f"ljung_box_{n}{end}" for n in (7, 28)]].to_numpy().ravel()
+                    for end in ("", "_adjusted"))
+    order = np.argsort(p)
+    expected = np.minimum(np.maximum.accumulate(p[order] * np.arange(6, 0, -1)), 1)
+    np.testing.assert_allclose(corrected[order], expected)
+    reach = stats.norm.isf(0.025) / math.sqrt(shipped.days - 3)
+    for end, sign in (("low", -1), ("high", 1)):
+        np.testing.assert_allclose(np.arctanh(fits[f"autocorrelation_{end}"]),
+                                   np.arctanh(fits["autocorrelation"]) + sign * reach)
+    one = seasons.seasons(days(40), NO_RELEASES, NO_TEST).fits  # too short for 28 days apart
+    assert one["ljung_box_28_adjusted"].isna().all()
+    assert one["ljung_box_7_adjusted"].min() == pytest.approx(min(1, 3 * one["ljung_box_7"].min()))
 
 
 @pytest.mark.parametrize("broken, reason", [

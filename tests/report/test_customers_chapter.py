@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import every_sentence
+import pandas as pd
 import pytest
 import small_tables
+
+from analysis.customers import drivers
+from analysis.customers.lift import Action
+from analysis.report.customers import summary
 
 CHAPTER = Path("chapters/customer-analytics.qmd")
 # What the source lists as applied, in its words.
@@ -27,6 +34,45 @@ def test_every_technique_has_a_section_of_the_chapter():
     listed = [name.strip().replace("\n", " ") for name in LISTED.split(";")]
     # The whole book's test follows the links.
     assert [name.lower() for name in every_sentence.techniques(CHAPTER)] == listed
+
+
+def test_captions_say_what_the_cells_hold():
+    text = (every_sentence.ROOT / CHAPTER).read_text(encoding="utf-8")
+    captions = dict(re.findall(r"#\| label: (\S+)\n#\| tbl-cap: \"(.*)\"\n", text))
+    assert f"in the first {drivers.WINDOW} days" in captions["tbl-customers-spend"]
+    assert "units of the currency" in captions["tbl-customers-spend"]
+    for label in ("tbl-customers-spend", "tbl-customers-odds"):
+        assert "Who states no age is compared with somebody of the mean age" in captions[label]
+
+
+def said_of(**of) -> SimpleNamespace:
+    totals = {"users": 200, "payers": 40, "repeat_payers": 10, "payer_share": 0.2,
+              "active_users": 150} | of
+    nothing = pd.DataFrame(columns=["base", "measure", "value"])
+    return SimpleNamespace(
+        totals=SimpleNamespace(**totals), indicators=SimpleNamespace(inequality=nothing),
+        lift=SimpleNamespace(primary=None, action=Action.UNKNOWN, users=(0, 0)), looks=None,
+        seasons=SimpleNamespace(effect=lambda *_: None),
+        drivers=SimpleNamespace(models=SimpleNamespace(area=None)))
+
+
+def test_who_did_not_come_is_told_up_to_the_end_of_the_period():
+    said = summary.conclusion(said_of())
+    assert "80% of those who registered had not bought by the end of the period" in said
+    assert "and 25% had not even come to a paywall" in said
+    told = summary.recommendations(said_of())
+    assert "25% of users had not come to a paywall or a purchase by the end of the period" in told
+    assert "first day" not in summary.recommendations(said_of(active_users=195))
+    for text in (said, told):
+        assert "never" not in text and "no later change" not in text
+
+
+def test_what_planted_tables_can_show_is_measured_elsewhere():
+    said = summary.limit_of_data(SimpleNamespace(shipped=True))
+    methods = (every_sentence.ROOT / "chapters/methods.qmd").read_text(encoding="utf-8")
+    links = re.findall(r"@(sec-[\w-]+)", said)
+    assert len(links) == 2 and all(f"{{#{link}}}" in methods for link in links)
+    assert "synthetic" not in summary.limit_of_data(SimpleNamespace(shipped=False))
 
 
 # Tables of other people, from small ones that fit. Each has what once broke something.

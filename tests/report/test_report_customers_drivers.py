@@ -71,8 +71,15 @@ def test_numbers_are_those_of_the_result(usual):
     m = usual.drivers.models
     equal, come = (f[f["factor"] == "device"].iloc[0] for f in (m.effects, m.alone))
     gap = say.gap(usual)
-    assert f"{100 * come['difference']:.1f} points apart" in gap
-    assert f"{100 * equal['difference']:.1f} points (95% interval" in gap
+    shares = [100 * come[name] for name in ("share", "share_reference")]
+    more, less, apart, left = map(float, re.search(
+        r"iOS, ([\d.]+)% pay, .* Android ([\d.]+)%: ([\d.]+) points apart .* "
+        r"equal, ([\d.]+) points \(95% interval", gap).groups())
+    digits = 1 if abs(round(shares[0], 1) - round(shares[1], 1)
+                      - round(shares[0] - shares[1], 1)) < 1e-9 else 2
+    assert (more, less) == (round(shares[0], digits), round(shares[1], digits))
+    assert more - less == pytest.approx(apart)
+    assert (apart, left) == tuple(round(100 * e["difference"], digits) for e in (come, equal))
     odds = m.paying.coefficient("device", "iOS")["ratio"]
     assert f"{odds:.2f} (" in say.odds_table(usual) and f"{odds:.2f} (" in say.gap_table(usual)
     assert f"{100 * m.area.estimate:.0f}% of such pairs" in say.prediction(usual)
@@ -111,6 +118,23 @@ def test_other_data_give_other_sentences(usual):
     assert "Here it fails for" in say.rule(small)
     assert "it holds in every table" in say.rule(usual)
     assert say.first_look(odd("equal prices")) != say.first_look(usual)
+
+
+def test_who_is_pooled_is_told_with_the_reason():
+    rows = made.users(n=4000)
+    rows.loc[rows.index[:12], "country"] = "XAA"
+    rows.loc[rows.index[12:20], "country"] = "<b>"
+    s = study(made.profiles(rows))
+    pooled = s.drivers.pooled
+    row = pooled[pooled["reason"] == "joined"].iloc[0]
+    said = say.pooling(s)
+    assert (f"{row['level']}, with {row['users']:,} users, is among them, because what is smaller "
+            "comes to 20 only.") in said
+    assert "No more than" not in said and "<b>" not in said
+    assert "is among them" not in say.pooling(study(made.profiles(made.users(n=4000))))
+    many = say.pooling(study(made.profiles(made.users(n=40_000, countries=200))))
+    assert "170 groups (country" in many and "small groups" not in many
+    assert f"No more than {drivers.MOST_LEVELS} groups of a factor" in many and "(country)" in many
 
 
 def test_the_company_of_devices_is_only_claimed_where_countries_bear_it_out():

@@ -211,8 +211,33 @@ def test_numbers_in_sentences_are_those_of_the_results(shipped):
         told(shipped)["naive_share"])
     top = i.inequality.set_index(["base", "measure"]).loc[("users", "top_1"), "value"]
     assert f"bring {100 * top:.0f}% of revenue" in report.inequality(shipped)
-    without = shipped.totals.arpu * (1 - top) / 100
+    # Of the users who are left: 1% fewer people share what is left of revenue.
+    levels = shipped.concentration.counts
+    spent = np.repeat(levels.index.to_numpy(), levels.to_numpy())  # ascending
+    without = spent[: round(0.99 * spent.size)].mean() / 100
     assert f"would be {without:.2f} instead" in report.inequality(shipped)
+
+
+def test_shares_and_their_difference_add_up_in_sentences(shipped):
+    said = told(shipped)["late_users"]
+    found = re.search(
+        r"days ([\d.]+)% of .* bought and ([\d.]+)% of .* so ([\d.]+) percentage", said)
+    old, new, gap = map(float, found.groups())
+    assert new - old == pytest.approx(gap)
+    said = told(shipped)["devices"]
+    found = re.search(
+        r"([\d.]+)% on Android and ([\d.]+)% on iOS .* iOS \u2212([\d.]+) percentage", said)
+    android, ios, gap = map(float, found.groups())
+    assert ios - android == pytest.approx(gap)
+
+
+def test_who_was_never_active_was_not_until_the_end_of_the_period(shipped, cases):
+    t = shipped.totals
+    never = t.users - t.active_users
+    assert f"and {never:,} users ({100 * never / t.users:.0f}%) had not been by the end of the" in (
+        told(shipped)["day_zero"])
+    assert "had not been" not in told(cases("everybody buys"))["day_zero"] or (
+        cases("everybody buys").totals.active_users < cases("everybody buys").totals.users)
 
 
 def test_tables_hold_a_row_for_each_and_fit(shipped):

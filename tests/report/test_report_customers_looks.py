@@ -13,6 +13,7 @@ from analysis.customers import belief, looks, paywall
 from analysis.report.customers import belief as say_belief
 from analysis.report.customers import looks as say_looks
 from analysis.report.text import Prose
+from analysis.stats import power
 
 BELIEF = ("posterior_table", "posterior_figure", "probability", "loss_table", "decision", "worth",
           "contrast", "prior_table", "priors", "answer")
@@ -20,13 +21,15 @@ LOOKS = ("repeated_table", "p_figure", "z_figure", "rules_table", "peeking", "ex
          "agreement", "stop", "after_the_stop", "plan", "always", "recommendation")
 
 
-def believed(control, test, before=(150, 1_000), revenue=10_000):
+def believed(control, test, before=(150, 1_000), revenue=10_000, baseline=None):
     groups = pd.DataFrame({
         "group": paywall.GROUPS, "users": [control[1], test[1]],
         "converters": [control[0], test[0]], "buyers": [control[0], test[0]],
         "revenue": [revenue, revenue]})
     known = None if before is None else SimpleNamespace(converters=before[0], users=before[1])
-    return SimpleNamespace(belief=belief.belief(SimpleNamespace(groups=groups, before=known)))
+    planned = baseline and SimpleNamespace(baseline=SimpleNamespace(estimate=baseline))
+    return SimpleNamespace(belief=belief.belief(
+        SimpleNamespace(groups=groups, before=known), SimpleNamespace(primary=planned)))
 
 
 def steady(days, users, control, test):
@@ -78,6 +81,16 @@ def test_figures_show_the_results(s):
     filled = say_belief.posterior_figure(s).layers[1]._data
     area = (filled["density"].rolling(2).mean() * filled["x"].diff()).sum()
     assert area == pytest.approx(s.belief.main.better, abs=0.002)
+
+
+def test_the_mark_is_told_in_points_and_only_if_there_is_one():
+    counts = (195, 1_260), (234, 1_243)
+    for baseline, points in ((0.14, "2.8"), (None, "3.1")):
+        s = believed(*counts, baseline=baseline)
+        assert f"by {points} percentage points or more, the mark of the rule" in (
+            say_belief.probability(s))
+        assert f"with one of {100 * s.belief.main.worthwhile:.1f}%" in say_belief.probability(s)
+    assert "mark" not in say_belief.probability(believed((0, 400), (0, 500), revenue=0))
 
 
 @pytest.mark.parametrize(
@@ -137,6 +150,27 @@ def test_a_clear_effect_stops_early_and_stays_beyond():
     assert "infinite" in say_looks.stop(steady(30, 20, 0, 4))
     last = steady(7, 100, 10, 25)  # one look, at the end of the only week
     assert "at the last look" in say_looks.stop(last)
+
+
+def test_two_lifts_are_told_apart_where_they_are_printed_as_two(s):
+    def planned(baseline, lift, n=7_000):
+        plan = power.Plan(n, n, baseline * lift, 0.8, 0.05, "two-sided", baseline, lift)
+        return SimpleNamespace(primary=SimpleNamespace(detectable=plan))
+
+    def said(design, looks=s.looks):
+        return say_looks.two_lifts(SimpleNamespace(looks=looks, design=design))
+
+    seen = s.looks.weekly["converters"].iloc[-1] / 14_000
+    assert s.looks.weekly["users"].iloc[-1] == 14_000 and seen == pytest.approx(0.11)
+    told = said(planned(0.08, s.looks.lift + 0.04))
+    assert f"that lift is {100 * s.looks.lift + 4:.0f}%" in told
+    assert f"there {100 * 0.08 * (1 + (s.looks.lift + 0.04) / 2):.1f}% of 14,000 users" in told
+    assert "the 11.0% of 14,000 who did; the larger the share" in told
+    # A reason is named only where it is one: here the larger share would have the larger lift.
+    assert "the larger" not in said(planned(0.2, s.looks.lift + 0.04))
+    assert "the larger" not in said(planned(0.08, s.looks.lift + 0.04, n=9_000))
+    assert said(planned(0.08, s.looks.lift)) == said(SimpleNamespace(primary=None)) == ""
+    assert said(planned(0.08, 0.3), replace(s.looks, lift=float("inf"))) == ""
 
 
 @pytest.mark.parametrize("counts", [(1, 30, 10, 12), (400, 3, 0, 1)])

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "customers"))  # the made-up 
 
 from paywall_worlds import app, study
 
+from analysis.report import text
 from analysis.report.customers import design, lift
 from analysis.report.text import Prose
 
@@ -85,6 +86,25 @@ def test_advice_and_verdict_follow_the_data(worlds, name, advice, verdict):
     assert re.search(verdict, lift.verdict(s)), lift.verdict(s)
 
 
+def test_the_rule_names_its_mark_and_what_it_is_of(worlds):
+    s = worlds["works"]
+    points = 100 * s.lift.primary.relevant_difference
+    assert points == pytest.approx(20 * s.design.primary.baseline.estimate)
+    of = f"{points:.1f} percentage points, a lift of 20% on the baseline from before the test"
+    for said in (lift.rule(s), lift.recommendation(s)):
+        assert of in said, said
+    none = worlds["no time before"]
+    own = 20 * none.lift.primary.control.estimate
+    of = f"{own:.1f} percentage points, a lift of 20% on the old paywall's share"
+    assert of in lift.rule(none)
+    assert "for want of a baseline" in design.practical(none)
+    new = study(app(control=0.0, test=0.3, users=(60, 60), before=60))
+    own = 20 * new.lift.primary.test.estimate
+    assert f"{own:.1f} percentage points, 20% of the new paywall's share" in lift.rule(new)
+    nobody = lift.rule(worlds["nobody buys"])
+    assert "the mark of a lift of 20% on the old paywall's share" in nobody
+
+
 def test_what_is_not_shown_is_never_told_as_nothing(worlds):
     for s in worlds.values():
         for said in (lift.verdict(s), lift.secondary(s), lift.t_test(s), lift.answer(s),
@@ -93,10 +113,48 @@ def test_what_is_not_shown_is_never_told_as_nothing(worlds):
                                  r"are the same\b", said), said
 
 
+def test_a_p_value_of_an_interaction_stands_beside_its_size(worlds):
+    for name in ("works", "nothing", "harms"):
+        s = worlds[name]
+        said = lift.segments(s).replace("\u00a0", " ")
+        for row in s.lift.interactions.itertuples():
+            assert f"{row.times:.2f} times as large" in said
+            assert f"{row.low:.2f} to {row.high:.2f}; p" in said, said
+        assert "on iOS as on Android" in said
+        assert "for those who registered that day as for those who registered before" in said
+        assert ("is shown to differ" in said) == (s.lift.interactions["p_adjusted"].min() <= 0.05)
+    assert "cannot be told" in lift.segments(worlds["no test"])
+
+
 def test_the_split_is_named_as_broken_or_as_chance(worlds):
     assert "Chance does not give such a split" in lift.split(worlds["broken split"])
     assert "what chance gives" in lift.split(worlds["works"])
     assert "Nobody was assigned" in lift.split(worlds["no test"])
+
+
+def test_numbers_of_a_sentence_add_up(worlds):
+    s = study(app(0.0657, 0.0835, (6000, 6000), before=3000, seed=8))
+    p = s.lift.primary
+    one = [float(text.rounded(100 * x, 1))
+           for x in (p.control.estimate, p.test.estimate, p.z.estimate)]
+    assert one[1] - one[0] != pytest.approx(one[2])  # with one digit they would not
+    for said, shares in ((lift.verdict(s), r"from ([\d.]+)% to ([\d.]+)%"),
+                         (lift.answer(s), r": ([\d.]+)% bought .* and ([\d.]+)% at the new")):
+        old, new = map(float, re.search(shares, said).groups())
+        gap = float(re.search(r"([\d.]+) percentage points", said)[1])
+        assert new - old == pytest.approx(gap) and (old, new) == pytest.approx(
+            (100 * p.control.estimate, 100 * p.test.estimate), abs=0.006)
+    for name in ("works", "nothing", "harms", "too small"):
+        plan = re.search(r"is ([\d.]+) percentage points: from ([\d.]+)% to ([\d.]+)%",
+                         design.relevant(worlds[name]))
+        gap, low, high = map(float, plan.groups())
+        assert high - low == pytest.approx(gap)
+
+
+def test_a_gap_of_powers_is_in_percentage_points(worlds):
+    s = worlds["works"]
+    gap = (s.design.simulation["simulated"] - s.design.simulation["power"]).abs().max()
+    assert f"{100 * gap:.2f} percentage points" in design.simulation(s)
 
 
 def test_the_plan_says_what_it_lacks(worlds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import plotnine as p9
 import pytest
 
 from analysis.customers import seasons
+from analysis.customers.lift import Action
 from analysis.report.customers import seasons as report
 from analysis.report.text import Prose
 from analysis.stats import time_series as ts
@@ -46,7 +48,17 @@ def study(
         daily["views_test_group"] = np.where(t >= n - 90, daily["views"] // 2, 0)
         by_date = pd.DataFrame({"group": "test", "day": daily["day"][n - 90 : n - 50],
                                 "assigned": 1})
-    return SimpleNamespace(daily=daily, seasons=seasons.seasons(daily, given, by_date))
+    return SimpleNamespace(daily=daily, seasons=seasons.seasons(daily, given, by_date), lift=LIFT)
+
+
+def lifts(**told: tuple[float, float, float]) -> SimpleNamespace:
+    """A read test with these lifts of its secondary metrics."""
+    rows = [(name, *lift) for name, lift in told.items()]
+    frame = pd.DataFrame(rows, columns=["metric", "lift", "lift_low", "lift_high"])
+    return SimpleNamespace(action=Action.SHIP, secondary=SimpleNamespace(metric_values=frame))
+
+
+LIFT = lifts(bought=(0.2, 0.0, 0.4), revenue=(0.23, -0.12, 0.71), purchases=(0.34, 0.08, 0.66))
 
 
 @cache
@@ -104,18 +116,128 @@ def test_figures_can_be_drawn(name):
 
 
 @pytest.mark.parametrize("step, views_step, said, works", [
-    (1.5, 1.0, "raised purchases", "worked on the decision to buy"),
-    (0.6, 1.0, "lowered purchases", "worked on the decision to buy"),
-    (1.5, 1.5, "raised paywall views (", "Views moved as well as purchases"),
-    (1.0, 1.0, "moved paywall views (", "Neither views nor purchases"),
+    (1.5, 1.0, r"purchases \(.*\) and revenue \(.*\) are above what", "decision to buy"),
+    (0.6, 1.0, r"purchases \(.*\) and revenue \(.*\) are below what", "decision to buy"),
+    (1.5, 1.5, r"paywall views \(.*\), purchases .* are above what", "Views changed as well as"),
+    (1.0, 1.0, r"paywall views \(.*\) are within 10% of", "Neither views nor purchases"),
 ])
-def test_release_is_told_by_what_it_did(step, views_step, said, works):
+def test_release_is_told_by_what_is_different_since(step, views_step, said, works):
     s = study(300, releases=(150,), step=step, views_step=views_step, rate=60, wave=0)
-    assert said in report.release(s)
+    told = report.release(s)
+    assert re.search(said, told) and f"out on {report.day(s.daily['day'][150])}" in told
+    # There is no year in so few days.
+    assert "what trend and weekdays led to expect" in told and "season" not in told
     assert works in report.release_mechanism(s)
     money = report.release_money(s)
-    assert ("brought" in money, "cost" in money) == (step > 1, step < 1)
-    assert "no effect" not in report.release(s) and "no difference" not in report.release(s)
+    assert (") above what" in money, ") below what" in money) == (step > 1, step < 1)
+    answer = report.answer(s)
+    r = s.seasons.release_effects.set_index("measure").loc["purchases"]
+    ends = [abs(round(100 * np.expm1(r[end]))) for end in ("estimate", "low", "high")]
+    if step == 1:
+        assert "within 10% of what" in answer or "is open, " in answer
+    else:
+        ends = ends[0], *sorted(ends[1:])
+        side = "above" if step > 1 else "below"
+        assert "{}% ({}% to {}%) {} what".format(*ends, side) in answer.replace("\xa0", " ")
+        assert "with no control group" in answer
+    for text in (told, answer, report.release_mechanism(s), money, report.slope(s)):
+        assert not re.search(r"\b(raise|lower|brought|cost|moved|work|effect|no difference)", text)
+
+
+def test_what_a_trend_is_apart_from_is_what_the_model_has():
+    assert "eason" not in report.trend(study(180)).removesuffix("season together.")
+    assert report.trend(study(180)).startswith("Paywall views change by")
+    half, two = world("half a year"), world("two years")
+    assert report.trend(half).startswith("Releases and paywall test apart, paywall views change by")
+    assert report.answer(half).startswith(
+        "Trend and season together, releases and paywall test apart, **revenue** changes by")
+    assert report.answer(two).startswith(
+        "Season, release and paywall test apart, **revenue** changes by")
+
+
+def test_the_row_of_the_new_paywall_is_no_effect_of_it():
+    s = world("two years")
+    assert report.paywall_term(study(180)) == ""  # without a test there is no such row
+    said = report.paywall_term(s).replace("\xa0", " ")
+    assert "its lift is +34% (+8% to +66%) for purchases a user and +23% (−12% to +71%) for" in said
+    # No row is shown to differ from 1 here; where one is and the test's lift is not, it is said.
+    assert "leaves out" not in said
+    terms = s.seasons.terms
+    sure = (terms["term"] == "test") & terms["measure"].isin(["purchases", "revenue"])
+    terms = terms.assign(low=terms["low"].where(~sure, 0.1), high=terms["high"].where(~sure, 0.8))
+
+    def seen(lift):
+        return report.paywall_term(SimpleNamespace(
+            seasons=replace(s.seasons, terms=terms), lift=lift))
+    assert "For revenue the interval of the row leaves out ×1" in seen(LIFT)
+    assert "For purchases and revenue" in seen(
+        lifts(purchases=(0.1, -0.1, 0.3), revenue=(0.2, -0.1, 0.7)))
+    assert "leaves out" not in seen(lifts(purchases=(0.1, 0.02, 0.3)))
+    assert "revenue" not in seen(lifts(purchases=(0.1, 0.02, 0.3)))
+    nothing = lifts(revenue=(np.nan, np.nan, np.nan))
+    for lift in (nothing, SimpleNamespace(action=Action.UNKNOWN, secondary=None)):
+        assert "has no lift of purchases or revenue" in seen(lift)
+    nothing.action = Action.DISTRUST
+    assert "whose split of users is broken" in seen(nothing)
+
+
+def test_a_second_wave_is_told_with_its_size_and_never_as_absent():
+    s = world("two years")
+    fits = s.seasons.fits.set_index("measure")
+    said = report.yearly(s).replace("\xa0", " ")
+    assert (fits["second_wave_p"] > 0.05).all()
+    for r in fits.itertuples():
+        size, low, high = (report.change(np.exp(x)) for x in (
+            r.second_wave, r.second_wave_low, r.second_wave_high))
+        p = f"p = {r.second_wave_p:.3f}"
+        assert f" {size} ({low} to {high}; {p}) for {report.NAMES[r.Index]}" in said
+    assert "half a year long, is not shown to be needed: its peaks would be at" in said
+    clear = s.seasons.fits.assign(
+        second_wave_p=s.seasons.fits["second_wave_p"].where(
+            s.seasons.fits["measure"] != "purchases", 0.01))
+    said = report.yearly(SimpleNamespace(seasons=replace(s.seasons, fits=clear)))
+    assert re.search(
+        r"half a year long, is shown, with peaks at \S+ \(.*p.=.0\.010\) for purchases; "
+        r"for the rest it is not shown to be needed", said)
+
+
+def test_days_hang_together_only_if_the_corrected_tests_say_so():
+    s = world("two years")
+    fits = s.seasons.fits
+
+    def told(p, corrected):
+        found = fits.assign(
+            ljung_box_7=p[0], ljung_box_28=p[1], ljung_box_7_adjusted=corrected[0],
+            ljung_box_28_adjusted=corrected[1])
+        return report.diagnostics(SimpleNamespace(
+            seasons=replace(s.seasons, fits=found))).replace("\xa0", " ")
+
+    one = [0.5, 0.5, 0.04]
+    said = told((0.6, one), (1.0, 0.24))
+    assert "is not shown: of 6 Ljung–Box tests" in said and "p = 0.240" in said
+    assert "on its own 1 would be significant, in revenue" in said
+    assert "on their own 2 would be significant, in revenue)" in told((one, one), (1.0, 0.2))
+    assert "would be" not in told((0.6, 0.6), (1.0, 1.0))
+    left = told((0.6, [0.5, 0.001, 0.5]), (1.0, [1.0, 0.006, 1.0]))
+    assert "not wholly independent" in left and "left in purchases, which" in left
+    assert "p = 0.006" in left
+    r = max(fits.itertuples(), key=lambda r: abs(r.autocorrelation))
+    for text in (said, left):  # with the size beside the p
+        sign = "−" if r.autocorrelation < 0 else ""
+        assert f"day before is {sign}{abs(r.autocorrelation):.2f} (95% interval" in text
+    assert "of 3 Ljung–Box tests" in told((0.6, np.nan), (1.0, np.nan))
+    only = [0.6, np.nan, np.nan]
+    assert "not shown: the Ljung–Box test has p = 0.600" in told((only, np.nan), (only, np.nan))
+    assert "cannot be tested" in told((np.nan, np.nan), (np.nan, np.nan))
+
+
+def test_strengths_are_told_by_measure():
+    s = world("two years")
+    said = report.strengths(s)
+    for m, d in s.seasons.decomposition.items():
+        trend, week = (f"{100 * x:.0f}%" for x in (d.trend_strength, d.week_strength))
+        between = "(, and of week .* the week is| and)"
+        assert re.search(rf"{trend}{between} {week},? for {report.NAMES[m]}", said), (m, said)
 
 
 def test_no_release_is_said_and_releases_left_out_are_named():
@@ -155,6 +277,41 @@ def test_backtest_tells_a_rate_that_was_not_kept(covered, kept):
     assert f"{covered} had what came" in text
     assert ("fewer than promised" in text) is not kept
     assert ("1 of the 7 missed came when" in text) is not kept
+
+
+@pytest.mark.parametrize("stretch, said", [
+    ((1.8, 1.08), "root mean squares, 1.8 (purchases) and 1.1 (revenue) times as large as"),
+    ((1.04, 1.3), "root mean squares, 1.3 (revenue) times as large as"),
+    ((1.0, 1.04), ""), ((np.nan, np.nan), ""),
+])
+def test_past_errors_are_told_as_what_they_are(stretch, said):
+    s = study(500)
+    found = s.seasons.backtest.assign(stretch=stretch, covered=s.seasons.backtest["origins"])
+    text = report.backtest(SimpleNamespace(seasons=replace(s.seasons, backtest=found)))
+    # That all totals were in their intervals is no contradiction, since nothing else is claimed.
+    assert "all 12 had what came" in text
+    assert (said in text and "times as large" in text) if said else "times as large" not in text
+
+
+def test_models_of_earlier_dates_are_told_by_what_they_had():
+    assert "have no yearly wave" in report.backtest_wave(study(500))
+    assert report.backtest_wave(world("a week")) == ""
+    s = world("two years").seasons
+    first = np.datetime64(s.first_day)
+    have = sorted({int((np.datetime64(day) - first).astype(int))
+                   for day in s.backtest_origins["origin"]})
+
+    def said(earlier):
+        """As if the tables began so many days earlier."""
+        return report.backtest_wave(SimpleNamespace(
+            seasons=replace(s, first_day=str(first - earlier))))
+
+    assert "all 12 dates have fewer than the 724 days" in said(0)
+    assert f"{have[0]} to {have[-1]}: it is the form" in said(0)
+    assert "all have the 724 days that it takes" in said(724 - have[0])
+    assert "1 of the 12 dates has fewer" in said(723 - have[0]) and ", 723: it is" in (
+        said(723 - have[0]))
+    assert "5 of the 12 dates have fewer" in said(724 - have[5])
 
 
 def test_test_is_said_to_be_in_the_model_only_if_it_is():

@@ -150,6 +150,24 @@ def test_halves_as_printed(made, expected):
     assert made == expected
 
 
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_shares_and_their_difference_add_up_as_printed(first, second):
+    digits = text.digits_of_points(first, second)
+    a, b = 100 * first, 100 * second
+    low, high, gap = (read(text.number(x, digits)) for x in (a, b, b - a))
+    assert digits in (1, 2)
+    assert digits == 1 or high - low == gap
+    if digits == 1 and high - low != gap:  # nor would two digits have done
+        assert text.rounded(b, 2) - text.rounded(a, 2) != text.rounded(b - a, 2)
+
+
+def test_digits_are_added_where_rounding_hides_a_difference():
+    assert text.digits_of_points(0.06566, 0.08349) == 2  # 6.6% and 8.3%, so 1.8
+    assert text.digits_of_points(0.15476, 0.18825) == 1  # 15.5% and 18.8%, so 3.3
+    assert text.digits_of_points(236 / 1500, 364 / 1500) == 1  # 15.733..., 24.266...: no digits do
+    assert text.digits_of_points(0.5, 0.25) == 1 and text.digits_of_points(0.2, 0.3, least=0) == 0
+
+
 def test_tables_are_typst_safe(tmp_path):
     """A hostile cell reaches Typst as text: Pandoc escapes what the Markdown escape lets through."""
     frame = pd.DataFrame({"name": HOSTILE})

@@ -1,6 +1,7 @@
 """Two shares against R, published examples and by simulation."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,34 @@ def test_interaction_equals_a_weighted_regression():
     assert (found.statistic, found.p_value, found.ratio) == pytest.approx(
         (reference["q"], reference["p"], reference["ratio"]), rel=1e-9)
     assert tp.homogeneity(pairs[::-1]).statistic == pytest.approx(found.statistic)
+
+
+def test_a_ratio_of_ratios_is_the_effect_of_the_interaction():
+    ios, android = (Share(112, 462), Share(81, 474)), (Share(122, 781), Share(114, 786))
+    found = tp.ratio_of_ratios(ios, android)
+    assert found.value == pytest.approx(tp.ratio(*ios).value / tp.ratio(*android).value)
+    error = math.log(found.high / found.low) / (2 * stats.norm.isf(0.025))
+    assert (math.log(found.value) / error) ** 2 == pytest.approx(
+        tp.homogeneity([ios, android]).statistic)
+    turned = tp.ratio_of_ratios(android, ios)
+    assert (1 / turned.high, 1 / turned.value, 1 / turned.low) == pytest.approx(
+        (found.low, found.value, found.high))
+    narrow = tp.ratio_of_ratios(ios, android, confidence=0.5)
+    assert found.low < narrow.low < found.value < narrow.high < found.high
+    assert tp.ratio_of_ratios(ios, (Share(0, 9), Share(3, 9))) is None
+
+
+def test_a_ratio_of_ratios_covers_the_truth():
+    rng = np.random.default_rng(12)
+    sizes, shares = (400, 500, 700, 600), (0.24, 0.16, 0.15, 0.125)
+    truth, draws = (0.24 / 0.16) / (0.15 / 0.125), 2_000
+    made = rng.binomial(sizes, shares, (draws, 4))
+    held = 0
+    for row in made:
+        a, b, c, d = (Share(int(x), n) for x, n in zip(row, sizes, strict=True))
+        effect = tp.ratio_of_ratios((a, b), (c, d))
+        held += effect.low <= truth <= effect.high
+    assert abs(held / draws - 0.95) < 4 * math.sqrt(0.95 * 0.05 / draws)
 
 
 def test_equal_ratios_show_no_interaction():

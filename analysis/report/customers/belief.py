@@ -95,10 +95,12 @@ def probability(s: Study) -> Prose:
         f"{number(b.test.n)} with the new one {number(b.test.successes)}. "
         f"Given that, the new paywall converts better with a probability of {_chance(r.better)}"
     )
-    return Prose(
-        f"{text}, and by a lift of {percent(b.relevant_lift, 0)} or more, the smallest worth having, with one of {_chance(r.worthwhile)}. "
-        f"The lift lies between {_ends(r.lift)} with a probability of 95%."
-    )
+    if b.relevant_difference:
+        text += (
+            f", and by {number(100 * b.relevant_difference, 1)} percentage points or more, the mark of the rule of decision "
+            f"(@sec-customers-metrics), with one of {_chance(r.worthwhile)}"
+        )
+    return Prose(f"{text}. The lift lies between {_ends(r.lift)} with a probability of 95%.")
 
 
 def loss_table(s: Study) -> Prose:

@@ -21,6 +21,7 @@ from analysis.report.text import (
     Prose,
     count,
     day,
+    digits_of_points,
     interval,
     number,
     percent,
@@ -67,6 +68,29 @@ def relevant_lift(s: Study) -> Prose:
     return percent(s.design.relevant_lift, 0)
 
 
+def _base(s: Study) -> str:
+    """What the smallest lift worth having is a lift on."""
+    return ("the baseline from before the test" if s.design.primary is not None
+            else "the old paywall's share in the test, for want of a baseline from before it")
+
+
+def practical(s: Study) -> Prose:
+    """The smallest lift worth having, and on what."""
+    return Prose(f"{relevant_lift(s)} on {_base(s)}")
+
+
+def mark(s: Study) -> Prose:
+    """The smallest difference worth having, as the rule of decision takes it."""
+    d, p = s.design.primary, s.lift.primary
+    if d is None and p is None:
+        return Prose(f"a lift of {practical(s)}")
+    if d is None and not p.control.estimate:
+        return Prose(f"{_points(p.relevant_difference)}, {relevant_lift(s)} of the new paywall's "
+                     "share, since nobody bought at the old one")
+    points = d.planned.difference if d is not None else p.relevant_difference
+    return Prose(f"{_points(points)}, a lift of {practical(s)}")
+
+
 def baseline(s: Study) -> Prose:
     """What the metrics were before the test."""
     d, before = s.design, s.design.before
@@ -109,10 +133,12 @@ def relevant(s: Study) -> Prose:
     if p is None:
         return NOTHING
     share = p.baseline.estimate
+    raised = share + p.planned.difference
+    digits = digits_of_points(share, raised)
     return Prose(
-        f"On a baseline of {percent(share)} a lift of {relevant_lift(s)} is "
-        f"{_points(p.planned.difference)}: from {percent(share)} to "
-        f"{percent(share + p.planned.difference)} of users."
+        f"On a baseline of {percent(share, digits)} a lift of {relevant_lift(s)} is "
+        f"{_points(p.planned.difference, digits)}: from {percent(share, digits)} to "
+        f"{percent(raised, digits)} of users."
     )
 
 
@@ -320,13 +346,13 @@ def simulation(s: Study) -> Prose:
     if apart.empty:
         return Prose(
             f"Formula and simulation ({runs} tests each) agree within the simulation's own error, "
-            f"which leaves {percent(gap.max())} at most between them."
+            f"which leaves {_points(gap.max(), 2)} at most between them."
         )
     return Prose(
         f"In {number(len(apart))} of {count(len(frame), 'case')} the simulation ({runs} tests "
         f"each) departs from the formula by more than its own error, by up to "
-        f"{percent(gap.max())}: with groups this small the normal approximation is rough, and the "
-        "simulation is the one to read."
+        f"{_points(gap.max(), 2)}: with groups this small the normal approximation is rough, and "
+        "the simulation is the one to read."
     )
 
 

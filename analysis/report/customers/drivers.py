@@ -16,6 +16,7 @@ from analysis.report.text import (
     Prose,
     change,
     count,
+    digits_of_points,
     escape,
     interval,
     listing,
@@ -54,8 +55,8 @@ def _in_text(factor: str, level: str) -> Prose:
     return escape(_level(factor, level))
 
 
-def _points(low: float, high: float) -> Prose:
-    return interval(100 * low, 100 * high, 1)
+def _points(low: float, high: float, digits: int = 1) -> Prose:
+    return interval(100 * low, 100 * high, digits)
 
 
 def _without_model(s: Study, what: str = "paying") -> Prose:
@@ -262,9 +263,21 @@ def pooling(s: Study) -> Prose:
         parts = []
         for factor, part in rest.groupby("factor", sort=False):
             names = [_in_text(factor, level) for level in part["level"]]
-            shown = listing(names) if len(names) <= 5 else f"{len(names)} small groups"
+            shown = listing(names) if len(names) <= 5 else f"{len(names)} groups"
             parts.append(f"{shown} ({FACTORS[factor]}, {count(int(part['users'].sum()), 'user')})")
         text += f"; the others are pooled: {listing(parts)}."
+        together = rest.groupby("factor")["users"].sum()
+        for row in rest[rest["reason"] == "joined"].itertuples():
+            text += (
+                f" {_in_text(row.factor, row.level)}, with {count(row.users, 'user')}, is among them, "
+                f"because what is smaller comes to {number(together[row.factor] - row.users)} only."
+            )
+        many = rest.loc[rest["reason"] == "many", "factor"].unique()
+        if len(many):
+            text += (
+                f" No more than {study.MOST_LEVELS} groups of a factor stand for themselves, so "
+                f"that larger ones are pooled as well ({listing(FACTORS[f] for f in many)})."
+            )
     for reason, told in (("one group", "there are not two groups of that size to compare"),
                          ("not told apart", "its groups cannot be told apart from those of the other factors")):
         names = [FACTORS[f] for f in d.left_out.loc[d.left_out["reason"] == reason, "factor"]]
@@ -463,15 +476,16 @@ def gap(s: Study) -> Prose:
     raw, left = sign * come["difference"], sign * equal["difference"]
     ends = [sorted(sign * row[f"difference_{end}"] for end in ("low", "high")) for row in (come, equal)]
     others = [FACTORS[f] for f in s.drivers.models.paying.tests["factor"] if f != "device"]
+    digits = digits_of_points(more, less)
     text = (
-        f"Of the users on {a}, {percent(more)} pay, and of those on {b} {percent(less)}: "
-        f"{number(100 * raw, 1)} points apart (95% interval {_points(*ends[0])})."
+        f"Of the users on {a}, {percent(more, digits)} pay, and of those on {b} {percent(less, digits)}: "
+        f"{number(100 * raw, digits)} points apart (95% interval {_points(*ends[0], digits)})."
     )
     if not others:
         return Prose(text + " There is nothing else here to hold equal.")
     text += (
-        f" With {listing(others)} held equal, {number(100 * left, 1)} points "
-        f"(95% interval {_points(*ends[1])}) remain"
+        f" With {listing(others)} held equal, {number(100 * left, digits)} points "
+        f"(95% interval {_points(*ends[1], digits)}) remain"
     )
     if raw * left > 0 and abs(left) < 0.95 * abs(raw):
         text += f", so that {percent(1 - left / raw, 0)} of the gap was the company that the devices keep, not the devices"

@@ -10,7 +10,7 @@ import plotnine as p9
 
 from analysis.customers import Study
 from analysis.customers.events import NOT_STATED
-from analysis.customers.indicators import ALL, LEAST_USERS, OTHERS, retention_band
+from analysis.customers.indicators import ALL, LEAST_USERS, OTHERS, TOPS, retention_band
 from analysis.customers.kpis import BLOCK, WINDOWS
 from analysis.report import figures
 from analysis.report.customers import labels
@@ -24,6 +24,7 @@ from analysis.report.text import (
     count,
     country,
     day,
+    digits_of_points,
     escape,
     interval,
     listing,
@@ -621,13 +622,14 @@ def devices(s: Study) -> Prose:
     window = int(gap["window"])
     shares = d.group_horizons[d.group_horizons["window"] == window].set_index("group")["share"]
     names = [labels.group("device", name) for name in d.curves]
-    told = listing(f"{percent(shares[name])} on {label}"
+    digits = digits_of_points(*(shares[name] for name in d.curves))
+    told = listing(f"{percent(shares[name], digits)} on {label}"
                    for name, label in zip(d.curves, names, strict=True))
     ratio = d.test.hazard_ratio
     text = (
         f"Within {number(window)} days {told} have bought, {names[0]} minus {names[1]} "
-        f"{number(100 * gap['difference'], 1)} percentage points "
-        f"(95% interval {interval(100 * gap['low'], 100 * gap['high'], 1)}); on a given day somebody "
+        f"{number(100 * gap['difference'], digits)} percentage points "
+        f"(95% interval {interval(100 * gap['low'], 100 * gap['high'], digits)}); on a given day somebody "
         f"who has not bought yet does so {number(ratio.value, 2)} times as often on {names[0]} "
         f"({interval(ratio.low, ratio.high, 2)}; log-rank test, {p_value(d.test.p_value)})."
     )
@@ -661,11 +663,13 @@ def late_users(s: Study) -> Prose:
     window = int(gap["window"])
     shares = r.group_horizons[r.group_horizons["window"] == window].set_index("group")["share"]
     word = "less" if gap["difference"] < 0 else "more"
+    digits = digits_of_points(shares["earlier"], shares["later"])
+    ends = sorted(100 * abs(gap[["low", "high"]].astype(float)))
     text = (
-        f"It does not quite hold here: within {number(window)} days {percent(shares['earlier'])} of the "
-        f"users of the earlier half of the period had bought and {percent(shares['later'])} of the "
-        f"later half, so {number(100 * abs(gap['difference']), 1)} percentage points {word} of the earlier "
-        f"(95% interval {interval(*sorted(100 * abs(gap[['low', 'high']].astype(float))), 1)})"
+        f"It does not quite hold here: within {number(window)} days {percent(shares['earlier'], digits)} "
+        f"of the users of the earlier half of the period had bought and {percent(shares['later'], digits)} "
+        f"of the later half, so {number(100 * abs(gap['difference']), digits)} percentage points {word} of "
+        f"the earlier (95% interval {interval(*ends, digits)})"
     )
     last = r.differences.iloc[-1]
     closer = last["window"] > window and abs(last["difference"]) < abs(gap["difference"])
@@ -727,8 +731,8 @@ def day_zero(s: Study) -> Prose:
         + f": {percent(zero['retention'])} were active on the very day that they registered"
     )
     if never:
-        text += (f", and {count(never, 'user')} ({percent(never / t.users, 0)}) never were, on any "
-                 "day")
+        text += (f", and {count(never, 'user')} ({percent(never / t.users, 0)}) had not been by the "
+                 "end of the period")
     return Prose(text + ".")
 
 
@@ -989,10 +993,10 @@ def inequality(s: Study) -> Prose:
     )
     if ("payers", "gini") in value.index:
         text += f" and still {number(value.loc[('payers', 'gini'), 'value'], 2)} among payers"
-    rest = 1 - top["value"]
+    rest = (1 - top["value"]) / (1 - TOPS[0])  # of the mean of all
     text += (
-        f". Without that one percent, revenue per user would be {money(s.totals.arpu * rest)} instead "
-        f"of {money(s.totals.arpu)}. "
+        f". Without that one percent of users, revenue per user would be {money(s.totals.arpu * rest)} "
+        f"instead of {money(s.totals.arpu)}. "
     )
     if top["value"] > 0.1:
         text += (

@@ -15,7 +15,7 @@ from analysis.customers import lift as study
 from analysis.customers.lift import Action
 from analysis.customers.paywall import GROUPS
 from analysis.report import figures
-from analysis.report.customers import labels
+from analysis.report.customers import design, labels
 from analysis.report.customers.app import money
 from analysis.report.sentences import decision
 from analysis.report.tables import table
@@ -24,9 +24,12 @@ from analysis.report.text import (
     Prose,
     change,
     count,
+    digits_of_points,
+    escape,
     interval,
     listing,
     number,
+    p_cell,
     p_value,
     percent,
 )
@@ -60,9 +63,9 @@ NO_BUYERS = Prose("Nobody, or everybody, bought at a paywall, so there is nothin
 NO_REVENUE = Prose("Revenue does not vary between the users of the test, so there is nothing to test.")
 
 
-def _points(low: float, high: float) -> Prose:
+def _points(low: float, high: float, digits: int = 1) -> Prose:
     """An interval of a difference of shares in percentage points."""
-    return interval(100 * low, 100 * high, 1)
+    return interval(100 * low, 100 * high, digits)
 
 
 def _shares(i: Interval) -> Prose:
@@ -202,13 +205,13 @@ def balance(s: Study) -> Prose:
 
 def rule(s: Study) -> Prose:
     """The rule of decision, as a list, as fixed before the result."""
-    lift = percent(s.lift.relevant_lift, 0)
     return Prose(
         "1. If the split of users is broken, nothing is decided: mend it and test again.\n"
         "2. If the new paywall is shown to sell more (two-sided test at "
-        f"{percent(s.lift.alpha, 0)}) and the estimate reaches a lift of {lift}, everybody gets it.\n"
-        "3. If it is shown to sell less, or the whole interval lies below a lift of "
-        f"{lift}, the old one stays.\n"
+        f"{percent(s.lift.alpha, 0)}) and the estimate of the difference reaches the mark of "
+        f"{design.mark(s)}, everybody gets it.\n"
+        "3. If it is shown to sell less, or the whole interval of the difference lies below that "
+        "mark, the old one stays.\n"
         "4. Otherwise the test goes on to its planned size."
     )
 
@@ -239,10 +242,11 @@ def verdict(s: Study) -> Prose:
     if p is None:
         return _missing(s)
     z, relevant = p.z, 100 * p.relevant_difference
-    moved = f"from {percent(p.control.estimate)} to {percent(p.test.estimate)}"
+    digits = digits_of_points(p.control.estimate, p.test.estimate)
+    moved = f"from {percent(p.control.estimate, digits)} to {percent(p.test.estimate, digits)}"
     size = (
-        f"{number(100 * z.estimate, 1)} percentage points "
-        f"(95% interval {_points(z.interval.low, z.interval.high)})"
+        f"{number(100 * z.estimate, digits)} percentage points "
+        f"(95% interval {_points(z.interval.low, z.interval.high, digits)})"
     )
     if p.lift is not None:
         size += f", a relative change of {_lift(p.lift)}"
@@ -974,17 +978,25 @@ def _segment(dimension: str, value: str) -> str:
     return NEWCOMER.get(value, value) if dimension == "newcomer" else labels.group(dimension, value)
 
 
+def _who(dimension: str, value: str) -> str:
+    if dimension == "newcomer":
+        return f"for those who {NEWCOMER[value]}"
+    return f"on {escape(labels.group(dimension, value))}"
+
+
 def segments(s: Study) -> Prose:
     """Whether the lift differs between segments."""
     frame = s.lift.interactions
     if frame.empty:
         return Prose("There is no pair of segments with buyers in every group, so whether the lift "
                      "differs between them cannot be told.")
-    said = listing(
-        f"{p_value(row.p_value)} for {COVARIATES[row.dimension]}" for row in frame.itertuples())
+    said = "the new paywall's share over the old one's is " + listing(
+        f"{number(row.times, 2)} times as large {_who(row.dimension, row.value)} as "
+        f"{_who(row.dimension, row.other)} ({'95% interval ' if row.Index == 0 else ''}"
+        f"{interval(row.low, row.high, 2)}; {p_value(row.p_value)})" for row in frame.itertuples())
     found = frame[frame["p_adjusted"] <= s.lift.alpha]
     corrected = "" if len(frame) == 1 else (
-        f" (the smaller is {p_value(frame['p_adjusted'].min())} after correction)")
+        f"; the smaller p is {p_cell(frame['p_adjusted'].min())} after correction")
     if found.empty:
         return Prose(
             f"That the lift differs is not shown: {said}{corrected}. Nor is it shown to be the "
@@ -1026,7 +1038,7 @@ def recommendation(s: Study) -> Prose:
             )
         return Prose(
             f"**Give the new paywall to everybody.** It is shown to sell to more users, and the "
-            f"estimate, {size}, reaches the {goal} points that were named in advance.{caution}")
+            f"estimate, {size}, reaches the mark of the rule: {design.mark(s)}.{caution}")
     if action is Action.KEEP:
         why = ("it is shown to sell to fewer users" if p.decision.finding is Finding.LOWER
                else f"a win of the {goal} points that would be worth having is ruled out")
@@ -1056,8 +1068,9 @@ def answer(s: Study) -> Prose:
         return Prose(f"The paywall test has no answer yet: {_lower(_missing(s))}")
     if s.lift.action is Action.DISTRUST:
         return Prose("The paywall test cannot be trusted, because its split of users is broken.")
-    i = p.z.interval
-    size = f"{number(100 * i.estimate, 1)} percentage points, 95% interval {_points(i.low, i.high)}"
+    i, digits = p.z.interval, digits_of_points(p.control.estimate, p.test.estimate)
+    size = (f"{number(100 * i.estimate, digits)} percentage points, 95% interval "
+            f"{_points(i.low, i.high, digits)}")
     told = {
         Action.SHIP: "The **new paywall** sells to more users and should go to everybody",
         Action.KEEP: "The **old paywall** should stay",
@@ -1070,8 +1083,8 @@ def answer(s: Study) -> Prose:
             else "; revenue a user is shown to rise" if s.lift.t_test.welch.estimate > 0
             else "; revenue a user is shown to fall")
     return Prose(
-        f"{told}: {percent(p.control.estimate)} bought at the old one within "
-        f"{count(s.lift.horizon, 'day')} and {percent(p.test.estimate)} at the new ({size}, "
+        f"{told}: {percent(p.control.estimate, digits)} bought at the old one within "
+        f"{count(s.lift.horizon, 'day')} and {percent(p.test.estimate, digits)} at the new ({size}, "
         f"{p_value(p.z.p_value)}){money_told}.")
 
 

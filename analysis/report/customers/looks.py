@@ -250,6 +250,26 @@ def plan(s: Study) -> Prose:
     )
 
 
+def two_lifts(s: Study) -> Prose:
+    """Why the lift of the simulation is not the plan's; empty where both are printed alike."""
+    planned = s.design.primary.detectable if s.design.primary else None
+    if s.looks is None or planned is None or not math.isfinite(s.looks.lift):
+        return Prose("")
+    if percent(planned.lift, 0) == percent(s.looks.lift, 0):
+        return Prose("")
+    last, users = s.looks.weekly.iloc[-1], planned.n_a + planned.n_b
+    expected = planned.baseline + planned.difference * planned.n_b / users
+    seen = last["converters"] / last["users"]
+    text = (
+        f"In @sec-customers-size that lift is {percent(planned.lift, 0)}: there {percent(expected)} of "
+        f"{count(users, 'user')} are expected to buy, by the baseline from before the test and that lift, "
+        f"while the simulation takes the {percent(seen)} of {number(last['users'])} who did"
+    )
+    if last["users"] == users and (seen - expected) * (planned.lift - s.looks.lift) > 0:
+        text += "; the larger the share who buy, the smaller the lift that so many users find"
+    return Prose(f"{text}.")
+
+
 def always(s: Study) -> Prose:
     """What a boundary that may be watched at any time costs."""
     if s.looks is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ import plotnine as p9
 
 from analysis.customers import Study
 from analysis.customers import seasons as study
+from analysis.customers.lift import Action
 from analysis.report import figures
 from analysis.report.customers.app import money
 from analysis.report.tables import table
@@ -29,11 +31,13 @@ from analysis.report.text import (
     number,
     p_value,
     percent,
+    percents,
     significant,
 )
 from analysis.stats import intervals
 from analysis.stats import time_series as ts
 from analysis.stats.decision import Finding
+from analysis.stats.intervals import Interval
 
 LABELS = {"views": "Paywall views", "purchases": "Purchases", "revenue": "Revenue"}
 NAMES = {"views": "paywall views", "purchases": "purchases", "revenue": "revenue"}
@@ -291,25 +295,75 @@ def _weekday(s: Study, measure: str, pick) -> str:
     return pick(ts.WEEKDAYS, key=lambda name: s.seasons.effect(measure, name).estimate)
 
 
+def paywall_term(s: Study) -> Prose:
+    """What the row of the new paywall is, and what the randomised test says; empty without it."""
+    rows = {m: found for m in _fitted(s) if (found := s.seasons.effect(m, "test"))}
+    if not rows:
+        return Prose("")
+    return Prose(
+        "The row of the new paywall compares the days of the test with those before and after, with "
+        "whatever else happened then; it stands there to keep that out of the other terms. What the "
+        f"paywall itself does is for the randomised test to say{_by_the_test(s, rows)}"
+    )
+
+
+def _by_the_test(s: Study, rows: Mapping[str, Interval]) -> str:
+    """The lifts of the randomised test, held beside the row of the model."""
+    if s.lift.action is Action.DISTRUST:
+        return ", whose split of users is broken (@sec-customers-trust)."
+    values = () if s.lift.secondary is None else s.lift.secondary.metric_values.itertuples()
+    lifts = {row.metric: row for row in values
+             if row.metric in NAMES and math.isfinite(row.lift)}
+    if not lifts:
+        return (", which has no lift of purchases or revenue a user to tell "
+                "(@sec-customers-secondary).")
+    told = listing(
+        f"{change(1 + lifts[m].lift)} ({change(1 + lifts[m].lift_low)} to "
+        f"{change(1 + lifts[m].lift_high)}) for {NAMES[m]} a user"
+        for m in study.TESTED if m in lifts)
+    text = f" (@sec-customers-secondary): its lift is {told}; 95% intervals in brackets."
+    unsure = [NAMES[m] for m in study.TESTED if m in lifts and m in rows
+              and not rows[m].contains(0) and lifts[m].lift_low <= 0 <= lifts[m].lift_high]
+    if unsure:
+        text += (f" For {listing(unsure)} the interval of the row leaves out ×1 and that of the test "
+                 "does not: what else happened on those days may be why, and an effect of the paywall "
+                 "there is not shown.")
+    return text
+
+
+def _apart(s: Study) -> list[str]:
+    """What the model tells apart from the trend, but the week."""
+    told = int(s.seasons.releases["reason"].eq("").sum())
+    there = {"season": s.seasons.days >= study.YEARLY_FROM,
+             "release" if told == 1 else "releases": told > 0,
+             "paywall test": s.seasons.test_end is not None}
+    return [name for name, is_there in there.items() if is_there]
+
+
 def trend(s: Study) -> Prose:
     """The growth of a year, of each measure."""
     fitted = [m for m in _fitted(s) if s.seasons.effect(m, "trend")]
     if not fitted:
         return _without_model(s, "a trend", study.TREND_FROM)
-    parts = []
-    for m in fitted:
-        t = s.seasons.effect(m, "trend")
-        parts.append(f"{NAMES[m]} by {_changed(t)}")
-    text = f"Season and releases apart, a year changes {listing(parts)}; 95% intervals in brackets."
+    first, *others = (f"by {_changed(s.seasons.effect(m, 'trend'))}" for m in fitted)
+    parts = [f"{NAMES[fitted[0]]} {_one_or_many(fitted[0], 'changes', 'change')} {first}"]
+    parts += [f"{NAMES[m]} {by}" for m, by in zip(fitted[1:], others, strict=True)]
+    apart = f"{listing(_apart(s))} apart, " if _apart(s) else ""
+    text = f"{capital(apart + listing(parts))} a year; 95% intervals in brackets."
     if s.seasons.days < study.YEARLY_FROM:
         text += " With less than two years of data this is trend and season together."
     return Prose(text)
 
 
-def _changed(i) -> str:
-    """A log ratio as a signed change with its interval."""
+def _one_or_many(measure: str, one: str, many: str) -> str:
+    """A verb for a measure: of revenue there is one, of purchases and views there are many."""
+    return one if measure == "revenue" else many
+
+
+def _changed(i: Interval, also: str = "") -> str:
+    """A log ratio as a signed change with its interval, and what else stands in its brackets."""
     return (f"{change(math.exp(i.estimate))} ({change(math.exp(i.low))} to "
-            f"{change(math.exp(i.high))})")
+            f"{change(math.exp(i.high))}{also})")
 
 
 def confounder(s: Study) -> Prose:
@@ -434,10 +488,24 @@ def yearly(s: Study) -> Prose:
             f"{_changed(size)} against the middle of the year".replace("revenue peak", "revenue peaks")
         )
     text = "; ".join(parts)
-    more = [NAMES[m] for m in fitted if _fit(s, m).second_wave_p <= 0.05]
-    second = (f" A second wave, half a year long, would fit {listing(more)} better still." if more
-              else " A second wave, half a year long, is not called for.")
-    return Prose(f"{capital(text)}; 95% intervals in brackets.{second}")
+    return Prose(f"{capital(text)}; 95% intervals in brackets.{_second_wave(s, fitted)}")
+
+
+def _second_wave(s: Study, fitted: Sequence[str]) -> str:
+    """Whether a second wave is needed, and the size that it would have."""
+    shown, open_ = [], []
+    for m in fitted:
+        r = _fit(s, m)
+        if math.isfinite(r.second_wave_p):
+            size = Interval(r.second_wave, r.second_wave_low, r.second_wave_high, 0.95, "")
+            (shown if r.second_wave_p <= 0.05 else open_).append(
+                f"{_changed(size, f'; {p_value(r.second_wave_p)}')} for {NAMES[m]}")
+    said = []
+    if shown:
+        said.append(f"is shown, with peaks at {listing(shown)}")
+    if open_:
+        said.append(f"is not shown to be needed: its peaks would be at {listing(open_)}")
+    return f" A second wave, half a year long, {'; for the rest it '.join(said)}." if said else ""
 
 
 def decomposition_figure(s: Study) -> p9.ggplot | Prose:
@@ -472,14 +540,15 @@ def strengths(s: Study) -> Prose:
     d = s.seasons.decomposition
     if not d:
         return _without_model(s, "trend and week", study.TREND_FROM)
-    parts = [
-        f"{NAMES[m]} {percent(x.trend_strength, 0)} and {percent(x.week_strength, 0)}"
-        for m, x in d.items()
-    ]
-    return Prose(
-        "The strength of trend and of week, the share of the variance that goes when the part is "
-        f"taken out (remainder included), is for {listing(parts)}."
+    (first, x), *others = d.items()
+    text = (
+        f"Of the variance of trend and remainder together the trend is {percent(x.trend_strength, 0)}, "
+        f"and of week and remainder together the week is {percent(x.week_strength, 0)}, for "
+        f"{NAMES[first]}"
     )
+    rest = [f"{percent(x.trend_strength, 0)} and {percent(x.week_strength, 0)} for {NAMES[m]}"
+            for m, x in others]
+    return Prose(f"{'; '.join([text, *rest])}.")
 
 
 # --- The release ----------------------------------------------------------------------------------
@@ -508,6 +577,12 @@ def _no_release(s: Study) -> Prose:
     return not_modelled(s)
 
 
+def _expected(s: Study) -> str:
+    """What a release is held against."""
+    season = "season" if s.seasons.days >= study.YEARLY_FROM else "weekdays"
+    return f"what trend and {season} led to expect"
+
+
 def releases_left_out(s: Study) -> Prose:
     """The releases that have no step of their own, and why; empty where there are none."""
     why = {
@@ -515,7 +590,7 @@ def releases_left_out(s: Study) -> Prose:
         "edge": f"has fewer than {study.SIDE} days of data before or after it"
                 if s.seasons.days >= study.TREND_FROM
                 else f"needs {study.TREND_FROM} days of data",
-        "close": f"came less than {study.SIDE} days after another, whose step holds its effect too",
+        "close": f"came less than {study.SIDE} days after another, whose step holds its own as well",
     }
     return Prose(" ".join(
         f"{escape(row.name)} ({day(row.day)}) {why[row.reason]}."
@@ -555,25 +630,30 @@ def releases_table(s: Study) -> Prose:
 
 
 def release(s: Study) -> Prose:
-    """Whether the latest release moved each measure."""
+    """Where each measure is since the latest release, against what was to be expected."""
     if _latest(s) is None or s.seasons.release_effects.empty:
         return _no_release(s)
     by = {Finding.HIGHER: [], Finding.LOWER: [], Finding.EQUIVALENT: [], Finding.INCONCLUSIVE: []}
     for m in _fitted(s):
         r = _release_row(s, m)
         if r is not None:
-            by[Finding(r.finding)].append(
+            by[Finding(r.finding)].append((m, (
                 f"{NAMES[m]} ({change(math.exp(r.estimate))}, {change(math.exp(r.low))} to "
-                f"{change(math.exp(r.high))}; {p_value(r.p)})")
+                f"{change(math.exp(r.high))}; {p_value(r.p)})"
+            )))
     texts = {
-        Finding.HIGHER: "raised {}", Finding.LOWER: "lowered {}",
-        Finding.EQUIVALENT: "moved {} by less than "
-                            f"{percent(study.RELEVANT - 1, 0)}, if at all",
-        Finding.INCONCLUSIVE: "is not shown to have moved {}, though that is not ruled out",
+        Finding.HIGHER: "{} above {}", Finding.LOWER: "{} below {}",
+        Finding.EQUIVALENT: f"{{}} within {percent(study.RELEVANT - 1, 0)} of {{}}",
+        Finding.INCONCLUSIVE: "it is left open whether {} above or below {}",
     }
-    parts = [texts[f].format(listing(items)) for f, items in by.items() if items]
+    parts = []
+    for finding, items in by.items():
+        if items:
+            verb = _one_or_many(items[0][0], "is", "are") if len(items) == 1 else "are"
+            parts.append(texts[finding].format(
+                f"{listing(told for _, told in items)} {verb}", "that" if parts else _expected(s)))
     return Prose(
-        f"{_release_name(s)}, out on {day(_latest(s))}, {'; it '.join(parts)} (95% intervals in "
+        f"Since {_release_name(s)}, out on {day(_latest(s))}, {'; '.join(parts)} (95% intervals in "
         "brackets)."
     )
 
@@ -592,38 +672,38 @@ def before_and_after(s: Study) -> Prose:
     )
     if abs(math.log(plain) - r.estimate) > math.log(study.RELEVANT):
         text += (
-            f" Trend and season taken into account it is {change(modelled)}: before/after compares two "
+            f" Held against {_expected(s)} it is {change(modelled)}: before/after compares two "
             "seasons as well as two versions."
         )
     else:
-        text += f" Trend and season taken into account it is {change(modelled)}, not far from that."
+        text += f" Held against {_expected(s)} it is {change(modelled)}, not far from that."
     return Prose(text)
 
 
 def release_mechanism(s: Study) -> Prose:
-    """Where the release worked: in attention or in decisions."""
+    """What changed since the release: attention or decisions."""
     views, bought = _release_row(s, "views"), _release_row(s, "purchases")
     if views is None or bought is None:
         return _no_release(s)
     moved = {str(Finding.HIGHER), str(Finding.LOWER)}
     if bought.finding in moved and views.finding == Finding.EQUIVALENT:
         return Prose(
-            "Purchases moved and views did not: it worked on the decision to buy, not on how many "
-            "come to decide."
+            f"Purchases changed, and views by less than {percent(study.RELEVANT - 1, 0)}, if at all: "
+            "what changed is above all the decision to buy, not how many come to decide."
         )
     if bought.finding in moved and views.finding in moved:
         return Prose(
-            "Views moved as well as purchases, so part of the effect is that more or fewer people "
-            "saw a paywall, not that they decided otherwise."
+            "Views changed as well as purchases, so how many people see a paywall is part of it, not "
+            "only what they decide there."
         )
     if bought.finding in moved:
         return Prose(
-            "Purchases moved; whether views did is left open, so the data do not say whether it "
-            "worked on decisions or on attention."
+            "Purchases changed; whether views did is left open, so the data do not say whether "
+            "decisions or attention changed."
         )
     if views.finding in moved:
-        return Prose("Views moved, but that purchases did is not shown.")
-    return Prose("Neither views nor purchases are shown to have moved.")
+        return Prose("Views changed, but that purchases did is not shown.")
+    return Prose("Neither views nor purchases are shown to have changed.")
 
 
 def slope(s: Study) -> Prose:
@@ -635,13 +715,13 @@ def slope(s: Study) -> Prose:
     if bent:
         return Prose(
             f"A step is not all: the trend of {listing(bent)} changed with the release as well, so "
-            "the size of the effect depends on when one looks."
+            "how far it is from what was to be expected depends on when one looks."
         )
     widest = max(rows, key=lambda r: r.slope_high - r.slope_low)
     return Prose(
         "That the trend changed too is not shown for any measure; but the interval for "
         f"{NAMES[widest.measure]} reaches from {change(math.exp(widest.slope_low))} to "
-        f"{change(math.exp(widest.slope_high))} a year, so an effect that fades or builds up is not ruled out."
+        f"{change(math.exp(widest.slope_high))} a year, so a step that fades or grows is not ruled out."
     )
 
 
@@ -688,7 +768,7 @@ def placebo(s: Study) -> Prose:
             f"a stronger step in {NAMES[m]}, the strongest on {day(c.best)} (z = {number(c.best_z, 1)} against "
             f"{number(c.release_z, 1)}): a model without the release bends its trend and its season around it, "
             "and a step elsewhere then mends the bend. So the data alone would not have pointed to "
-            "the release; its effect is credible because the date was known beforehand."
+            "the release; its step is credible because the date was known beforehand."
         )
     else:
         instead = (
@@ -755,19 +835,42 @@ def diagnostics(s: Study) -> Prose:
     fits = [row for row in s.seasons.fits.itertuples() if not row.reason]
     if not fits:
         return _without_model(s, "residuals", study.WEEKLY_FROM)
-    left = [NAMES[r.measure] for r in fits if min(r.ljung_box_7, r.ljung_box_28) <= 0.05
-            or r.ljung_box_7 <= 0.05]
-    if left:
-        text = (f"Days are not wholly independent given the model: something is left in {listing(left)}, "
-                "which is why the errors are robust to it.")
-    else:
-        text = ("That days hang together beyond what the model says is not shown; errors that allow "
-                "for it are used all the same.")
+    text = _dependence(fits)
     counts = next((r for r in fits if r.measure == "purchases"), None)
     if counts is not None:
         text += (f" Purchases vary {number(counts.dispersion, 2)} times as much as a Poisson process "
                  "would.")
     return Prose(text)
+
+
+def _dependence(fits: Sequence) -> str:
+    """Whether days hang together beyond the model, all tests corrected, and how much they do."""
+    tests = [(NAMES[r.measure], p, corrected) for r in fits for p, corrected in (
+        (r.ljung_box_7, r.ljung_box_7_adjusted), (r.ljung_box_28, r.ljung_box_28_adjusted))
+        if math.isfinite(p)]
+    most = max(fits, key=lambda r: abs(r.autocorrelation))
+    size = (
+        f"the largest correlation with the day before is {number(most.autocorrelation, 2)} (95% "
+        f"interval {interval(most.autocorrelation_low, most.autocorrelation_high, 2)}; "
+        f"{NAMES[most.measure]})"
+    )
+    if not tests:
+        return f"Whether days hang together beyond what the model says cannot be tested; {size}."
+    alone, left = (list(dict.fromkeys(test[0] for test in tests if test[place] <= 0.05))
+                   for place in (1, 2))
+    said = p_value(min(corrected for *_, corrected in tests))
+    least = f"the Ljung–Box test has {said}" if len(tests) == 1 else (
+        f"of {number(len(tests))} Ljung–Box tests, corrected by Holm for their number, the clearest "
+        f"has {said}")
+    if left:
+        return (f"Days are not wholly independent given the model: {least}, and something is left in "
+                f"{listing(left)}, which is why the errors are robust to it; {size}.")
+    if alone:
+        own = sum(p <= 0.05 for _, p, _ in tests)
+        least += f" (on {'its' if own == 1 else 'their'} own {number(own)} would be significant, in "
+        least += f"{listing(alone)})"
+    return (f"That days hang together beyond what the model says is not shown: {least}; {size}. Errors "
+            "that allow for it are used all the same.")
 
 
 # --- Forecast -------------------------------------------------------------------------------------
@@ -936,15 +1039,44 @@ def backtest(s: Study) -> Prose:
 
 
 def _stretch(s: Study) -> str:
-    """How much wider the intervals of totals had to be."""
-    wide = [r for r in s.seasons.backtest.itertuples() if r.stretch > 1]
+    """How many times as large the past errors of totals were as the intervals allow."""
+    wide = [r for r in s.seasons.backtest.itertuples() if r.stretch >= 1.05]
     if not wide:
         return ""
-    parts = [f"{number(r.stretch, 1)} times for {NAMES[r.measure]}" for r in wide]
+    parts = [f"{number(r.stretch, 1)} ({NAMES[r.measure]})" for r in wide]
     return (
-        f"To hold past errors, intervals of totals would have had to be wider, {listing(parts)}; the model's own "
-        "are right if nothing new happens, the wider ones if the future brings such "
-        "surprises as the past did."
+        f"Past errors of totals were, as root mean squares, {listing(parts)} times as large as the intervals allow; "
+        "the model's own intervals are right if nothing new happens, the wider ones of @tbl-customers-forecast if "
+        "the future brings such surprises as the past did."
+    )
+
+
+def backtest_wave(s: Study) -> Prose:
+    """Whether the models of earlier dates have a yearly wave, and data for it; empty without any."""
+    z = s.seasons
+    if z.backtest_origins.empty:
+        return Prose("")
+    if not z.backtest_yearly:
+        return Prose("Like today's model, those of earlier dates have no yearly wave.")
+    first = dt.date.fromisoformat(z.first_day)
+    before = [(dt.date.fromisoformat(origin) - first).days
+              for origin in z.backtest_origins["origin"].unique()]
+    short = [days for days in before if days < study.YEARLY_FROM]
+    if not short:
+        return Prose(
+            "Like today's model, those of earlier dates have a yearly wave, and all have the "
+            f"{study.YEARLY_FROM} days that it takes (@sec-customers-trend)."
+        )
+    have = number(min(short)) if len(set(short)) == 1 else f"{number(min(short))} to {number(max(short))}"
+    if len(short) < len(before):
+        who = f"{number(len(short))} of the {number(len(before))} dates {'has' if len(short) == 1 else 'have'}"
+    else:
+        who = f"all {number(len(before))} dates have" if len(before) > 1 else "the only date has"
+    return Prose(
+        f"Like today's model, those of earlier dates have a yearly wave, although {who} fewer than the "
+        f"{study.YEARLY_FROM} days of data that it takes (@sec-customers-trend), {have}: it is the form of "
+        "today's model that is tried. With so few days season and growth are told apart less surely "
+        "than today."
     )
 
 
@@ -964,25 +1096,26 @@ def _worth(s: Study) -> str:
 # --- What it means --------------------------------------------------------------------------------
 
 def release_money(s: Study) -> Prose:
-    """What the latest release brought in money since."""
+    """How far revenue is from what was to be expected since the latest release."""
     r = _release_row(s, "revenue")
     if r is None:
         return _no_release(s)
     if r.finding == Finding.INCONCLUSIVE:
         return Prose(
-            f"What {_release_name(s)} did to revenue is open: since then it came to {money(r.extra, 0)}, with a "
-            f"95% interval of {money(r.extra_low, 0)} to {money(r.extra_high, 0)}, of {money(r.since, 0)} in all."
+            f"Whether revenue since {_release_name(s)} is above or below {_expected(s)} is open: the difference "
+            f"is {money(r.extra, 0)}, with a 95% interval of {money(r.extra_low, 0)} to {money(r.extra_high, 0)}, of "
+            f"{money(r.since, 0)} in all."
         )
     if r.finding == Finding.EQUIVALENT:
         return Prose(
-            f"{_release_name(s)} moved revenue by less than {percent(study.RELEVANT - 1, 0)}: by "
-            f"{money(r.extra, 0)} since then (95% interval {money(r.extra_low, 0)} to {money(r.extra_high, 0)})."
+            f"Since {_release_name(s)} revenue is within {percent(study.RELEVANT - 1, 0)} of {_expected(s)}: the "
+            f"difference is {money(r.extra, 0)} (95% interval {money(r.extra_low, 0)} to {money(r.extra_high, 0)})."
         )
-    verb, size = ("brought", 1) if r.finding == Finding.HIGHER else ("cost", -1)
+    side, size = ("above", 1) if r.finding == Finding.HIGHER else ("below", -1)
     low, high = sorted((size * r.extra_low, size * r.extra_high))
     return Prose(
-        f"Since {day(_latest(s))} {_release_name(s)} has {verb} {money(size * r.extra, 0)} (95% interval "
-        f"{money(low, 0)} to {money(high, 0)}); revenue since then came to {money(r.since, 0)} in all."
+        f"Since {_release_name(s)} revenue is {money(size * r.extra, 0)} (95% interval {money(low, 0)} to "
+        f"{money(high, 0)}) {side} {_expected(s)}; it came to {money(r.since, 0)} in all."
     )
 
 
@@ -1014,23 +1147,31 @@ def answer(s: Study) -> Prose:
     m = next((m for m in ("revenue", "purchases", "views") if s.seasons.effect(m, "trend")), None)
     if m is None:
         return trend(s)
-    many = m != "revenue"
     grown, peak = s.seasons.effect(m, "trend"), s.seasons.effect(m, "peak")
-    text = (
-        f"Trend and season together, **{NAMES[m]}** {'change' if many else 'changes'}" if peak is None
-        else f"Apart from its seasons, **{NAMES[m]}** {'change' if many else 'changes'}"
+    apart = f"{listing(_apart(s))} apart, " if _apart(s) else ""
+    text = capital(
+        f"{'trend and season together, ' if peak is None else ''}{apart}**{NAMES[m]}** "
+        f"{_one_or_many(m, 'changes', 'change')} by {_changed(grown)} a year"
     )
-    text += f" by {_changed(grown)} a year"
     if peak is not None and math.isfinite(peak.low):
-        text += f" and peak{'' if many else 's'} around {_calendar_day(peak.estimate)}"
+        text += f" and {_one_or_many(m, 'peaks', 'peak')} around {_calendar_day(peak.estimate)}"
+    return Prose(f"{text}{_since_release(s)}.")
+
+
+def _since_release(s: Study) -> str:
+    """Where purchases are since the latest release, as the end of a sentence; empty without one."""
     r = _release_row(s, "purchases")
     if r is None:
-        return Prose(f"{text}.")
-    moved = {
-        Finding.HIGHER: "raised", Finding.LOWER: "lowered", Finding.EQUIVALENT: "hardly moved",
-        Finding.INCONCLUSIVE: "is not shown to have moved",
-    }[Finding(r.finding)]
-    return Prose(
-        f"{text}; **{_release_name(s)}** {moved} purchases ({change(math.exp(r.estimate))}, "
-        f"{change(math.exp(r.low))} to {change(math.exp(r.high))})."
-    )
+        return ""
+    name = f"**{_release_name(s)}**"
+    sizes = [math.expm1(value) for value in (r.estimate, r.low, r.high)]
+    if r.finding in (Finding.HIGHER, Finding.LOWER):
+        low, size, high = sorted(map(abs, sizes))
+        side = "above" if r.finding == Finding.HIGHER else "below"
+        return (f"; since {name} purchases are {percent(size, 0)} ({percents(low, high, 0)}) {side} "
+                f"{_expected(s)}, with no control group to compare with")
+    size = _changed(Interval(r.estimate, r.low, r.high, 0.95, ""))
+    if r.finding == Finding.EQUIVALENT:
+        return (f"; since {name} purchases are within {percent(study.RELEVANT - 1, 0)} of "
+                f"{_expected(s)}, {size}")
+    return f"; whether purchases are above or below {_expected(s)} since {name} is open, {size}"

@@ -18,9 +18,9 @@ def conclusion(s: Study) -> Prose:
         return Prose("Nobody bought anything in the period, so there is no business to describe yet.")
     repeat = t.repeat_payers / t.payers
     text = (
-        f"{percent(1 - t.payer_share, 0)} of those who register never bought in the period, and "
-        f"{percent(1 - t.active_users / t.users, 0)} never even came to a paywall or a purchase; "
-        f"of those who bought, {percent(repeat, 0)} bought again."
+        f"{percent(1 - t.payer_share, 0)} of those who registered had not bought by the end of the "
+        f"period, and {percent(1 - t.active_users / t.users, 0)} had not even come to a paywall or "
+        f"a purchase; of those who bought, {percent(repeat, 0)} bought again."
     )
     top = _top_share(s)
     if top is not None and top > MUCH:
@@ -45,8 +45,8 @@ def recommendations(s: Study) -> Prose:
     silent = 1 - t.active_users / t.users
     if silent > 0.1:
         items.append(
-            f"**Look at the first day.** {percent(silent, 0)} of users register and never come to a "
-            "paywall or a purchase; no later change can reach them (@sec-customers-retention)."
+            f"**Look at the first day.** {percent(silent, 0)} of users had not come to a paywall or "
+            "a purchase by the end of the period (@sec-customers-retention)."
         )
     top = _top_share(s)
     if top is not None and top > MUCH:
@@ -83,8 +83,10 @@ def limit_of_data(s: Study) -> Prose:
     """What the origin of the tables limits."""
     if s.shipped:
         return Prose(
-            "The shipped tables are synthetic, with planted effects; that the chapter finds them "
-            "shows that its methods work, not that any app is like this."
+            "The shipped tables are synthetic, with planted effects: nothing in them says what an "
+            "app is like. How often the methods find such effects again, and how often they find some "
+            "where there are none, is measured on many such tables (@sec-methods-recovery and "
+            "@sec-methods-power)."
         )
     return Prose(
         "The tables are taken as they are: a view that was not logged, or a purchase that was "
