@@ -208,7 +208,8 @@ def reduce(tables: Tables, customers: ir.Table) -> Reductions:
     return Reductions(
         window=window,
         customers=sizes,
-        without_outcome=without_outcome_of(tables, window.rows["test_cohorts"] - sum(sizes.values())),
+        without_outcome=without_outcome_of(
+            tables, window.rows["test_cohorts"] - sum(sizes.values())),
         flow=flow,
         paths=paths_of(customers),
         starts=starts,

@@ -13,6 +13,7 @@ from analysis.claims.claim import (
     Arithmetic,
     Audit,
     Cause,
+    Claim,
     Counted,
     Difference,
     Direction,
@@ -123,11 +124,16 @@ def evidence(finding: Finding) -> str:
     return capital(said) + "."
 
 
+def _quoted(claim: Claim) -> Prose:
+    """The source's words in quotation marks; what only tells a row of its tables has none."""
+    return escape(f"“{claim.quote}”" if claim.verbatim else claim.quote)
+
+
 def claims_table(audit: Audit) -> Prose:
     """A source's claims with their verdicts and the evidence."""
     frame = pd.DataFrame([
         {
-            CLAIM: f"*{escape(f'“{f.claim.quote}”')}* {escape(f.claim.statement)}",
+            CLAIM: f"*{_quoted(f.claim)}* {escape(f.claim.statement)}",
             "Verdict": capital(f.verdict) + PLANTED * _planted(audit, f),
             "Evidence": evidence(f),
             "More": f"@{f.claim.where}" if f.claim.where else None,
@@ -211,8 +217,8 @@ def answer(audits: Sequence[Audit]) -> Prose:
     causes = len(_of_kinds(audits, Cause))
     return Prose(
         f"**{counts_sentence(audits)}** The sources' own figures are enough to refute {number(own)} of "
-        f"them, and of the {count(causes, 'claim')} that one thing brings another about where nobody "
-        "drew lots, no table can bear out a single one."
+        f"them, and of the {count(causes, 'claim')} that something which nobody dealt out by lot brings "
+        "something else about, no table can bear out a single one."
     )
 
 
@@ -251,7 +257,7 @@ def printed(audits: Sequence[Audit]) -> Prose:
 
 
 def _quotes(findings: Iterable[Finding]) -> Prose:
-    return listing(f"“{escape(quote)}”" for quote in dict.fromkeys(f.claim.quote for f in findings))
+    return listing(dict.fromkeys(_quoted(f.claim) for f in findings))
 
 
 def own_figures(audits: Sequence[Audit]) -> Prose:
@@ -288,8 +294,8 @@ def causes(audits: Sequence[Audit]) -> Prose:
     found = _of_kinds(audits, Cause)
     unseen = _of_kinds(audits, Unseen)
     return Prose(
-        f"{count(len(found), 'claim says', 'claims say')} that one thing brings another "
-        "about where nobody drew lots, and no table of this kind can tell: the two may go together for "
+        f"{count(len(found), 'claim says', 'claims say')} that something which nobody dealt out by lot "
+        "brings something else about, and no table of this kind can tell: the two may go together for "
         f"other reasons. {count(len(unseen), 'more speaks', 'more speak')} of things that no column holds."
     )
 

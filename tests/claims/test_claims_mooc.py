@@ -43,6 +43,7 @@ def test_shipped_verdicts(shipped):
         "revenue_predicts": SUPPORTED, "value_is_expected": NOT,
         "minutes_are_engagement": SUPPORTED, "quiz_is_engagement": SUPPORTED,
         "quiz_is_success": CONTRADICTED, "professions_differ": CONTRADICTED,
+        "professions_watch": SUPPORTED,
         "pairs": SUPPORTED, "hot_spots": SUPPORTED, "enrolled_rate": SUPPORTED,
         "completed_rate": SUPPORTED, "best_source": SUPPORTED, "completers_pay": SUPPORTED,
         "average_time": CONTRADICTED,
@@ -84,6 +85,29 @@ def test_columns_are_what_pandas_makes_of_them(shipped, mooc_tables):
             (len(revenue), revenue.mean(), revenue.var()))
     bought = users.assign(bought=made.notna().to_numpy()).groupby("user_occupation").bought.sum()
     pd.testing.assert_series_equal(x.bought.yes, bought, check_names=False)
+    for job, rates in rows.groupby("user_occupation").video_completion_rate:
+        m = x.watched[job]
+        assert (m.n, m.mean, m.variance) == pytest.approx((len(rates), rates.mean(), rates.var()))
+
+
+def test_who_watches_is_judged_as_in_the_chapter(shipped, mooc_study):
+    """One effect has one size in the book."""
+    row = mooc_study.audience.tests.loc[("user_occupation", "completion_rate")]
+    found, = (f for f in judge(MOOC.claims, shipped) if f.claim.key == "professions_watch")
+    effect = found.evidence.effect
+    assert (effect.estimate, effect.low, effect.high) == pytest.approx(
+        (row.explained, row.explained_low, row.explained_high), abs=1e-9)
+    assert found.evidence.p_value == pytest.approx(row.p_value)
+
+
+def test_professions_that_watch_alike(shipped):
+    same = {name: Moments(n, 50.0, 400.0) for name, n in (("Nurse", 9_000), ("Clerk", 11_000))}
+    assert with_learners(shipped, watched=same)["professions_watch"] is CONTRADICTED
+    few = {name: Moments(30, 50.0, 400.0) for name in ("Nurse", "Clerk")}
+    assert with_learners(shipped, watched=few)["professions_watch"] is NOT
+    for nothing in ({}, {"Nurse": Moments(30, 50.0, 400.0)},
+                    {"Nurse": Moments(30, 50.0, 0.0), "Clerk": Moments(30, 50.0, 1.0)}):
+        assert with_learners(shipped, watched=nothing)["professions_watch"] is UNTELLABLE
 
 
 def with_learners(shipped, **changes):

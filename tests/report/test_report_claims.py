@@ -114,6 +114,16 @@ def test_a_row_says_what_was_claimed_found_and_where():
     assert verdict == "Cannot be told"
 
 
+def test_only_the_sources_words_stand_in_quotation_marks():
+    audit = audited(WRONG)
+    told = replace(audit, findings=tuple(
+        replace(f, claim=replace(f.claim, verbatim=False)) for f in audit.findings))
+    (claim, *_), = cells(report.claims_table(told))
+    assert claim == "*so it is 0* It must be so\\."
+    assert report.printed([told]).endswith("that which cannot: so it is 0.")
+    assert report.printed([audit]).endswith("that which cannot: “so it is 0”.")
+
+
 def test_names_in_the_tables_stay_text():
     for name in every_sentence.HOSTILE:
         audit = audited(Cause(said="{name}", values={"name": name}), quote=name)
