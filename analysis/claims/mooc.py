@@ -52,6 +52,8 @@ class Learners:
     Attributes:
         users: Rows of the users table.
         same_revenue: Of them, those whose revenue is the sum of their orders, to the cent.
+        began: Users with an enrolment among the events.
+        same_date: Of them, those whose `enrollment_date` is the day of the first one.
         customers: Users with an order.
         same_frequency: Of them, those enrolled in as many courses as they made orders.
         enrolled: Users enrolled in a course.
@@ -70,6 +72,8 @@ class Learners:
 
     users: int
     same_revenue: int
+    began: int
+    same_date: int
     customers: int
     same_frequency: int
     enrolled: int
@@ -131,13 +135,16 @@ def learners(users: ir.Table, events: ir.Table, orders: ir.Table, as_of: dt.date
     """See `Learners`."""
     bought = rfm.from_orders(orders, as_of).select(buyer="user_id", orders="frequency",
                                                    paid="monetary")
-    done = enrolments(events).group_by("user_id").agg(done=_.completed.count() > 0)
+    done = enrolments(events).group_by("user_id").agg(
+        done=_.completed.count() > 0, began=_.enrolled.min())
     done = done.rename(learner="user_id")
     rows = users.left_join(bought, users.user_id == bought.buyer)
     rows = rows.left_join(done, rows.user_id == done.learner)
     rows = rows.select(
         occupation=rows[OCCUPATION],
         buyer=rows.orders.notnull(),
+        began=rows.began.notnull(),
+        same_date=rows.enrollment_date.cast("date") == rows.began.date(),
         same_frequency=rows.orders == rows.total_courses_enrolled,
         same_revenue=(rows.total_revenue - rows.paid.fill_null(0)).abs() < CENT,
         enrolled=rows.total_courses_enrolled > 0,
@@ -150,7 +157,8 @@ def learners(users: ir.Table, events: ir.Table, orders: ir.Table, as_of: dt.date
     )
     there = rows.filter(_.enrolled)
     counts = rows.agg(
-        users=_.count(), same_revenue=_.same_revenue.sum(), customers=_.buyer.sum(),
+        users=_.count(), same_revenue=_.same_revenue.sum(), began=_.began.sum(),
+        same_date=(_.began & _.same_date).fill_null(False).sum(), customers=_.buyer.sum(),
         same_frequency=(_.buyer & _.same_frequency).fill_null(False).sum(),
     ).to_pandas().fillna(0).iloc[0]
     related = there.agg(
@@ -215,6 +223,18 @@ def _prediction(s: Measured) -> Prediction:
     if s.segments.prediction is None:
         raise CannotTell("the orders do not reach back far enough to follow segments for so long")
     return s.segments.prediction
+
+
+@MOOC.claim(
+    Counted, "enrollment_date: The date the user enrolled in their first course",
+    where="sec-mooc-segments-users")
+def date_of_first_course(s: Measured) -> Counted:
+    """It is the day of the first enrolment among the events, for every user who has one."""
+    x = s.learners
+    if not x.began:
+        raise CannotTell("nobody has enrolled in a course")
+    return Counted(said="for {same} of {n:user}", values={"same": x.same_date, "n": x.began},
+                   holds=x.same_date == x.began)
 
 
 @MOOC.claim(
