@@ -50,6 +50,12 @@ def _profile(called: str, table: ir.Table) -> pd.DataFrame:
     ])
 
 
+def table_of(file: str, study: str) -> str:
+    """The table that a problem is about: files and tables of a database are told by different
+    names, of which this is common."""
+    return Path(file).stem.removeprefix(f"{study}_")
+
+
 def cleaning(tables: Tables, profile: pd.DataFrame) -> pd.DataFrame:
     """What was at odds with other rows, and what was done with it.
 
@@ -62,9 +68,7 @@ def cleaning(tables: Tables, profile: pd.DataFrame) -> pd.DataFrame:
         `handling`.
     """
     frame = checks.to_frame(tables.warnings)
-    # Files and tables of a database are told by different names, of which this is common.
-    names = [Path(file).stem.removeprefix(f"{tables.study}_") for file in frame["file"]]
-    frame = frame.assign(table=names)
+    frame = frame.assign(table=[table_of(file, tables.study) for file in frame["file"]])
     dropped = frame[~frame["handling"].str.startswith("kept")].groupby("table")["count"].sum()
     rows = profile.groupby("table")["rows"].first().add(dropped, fill_value=0)
     frame["share"] = frame["count"] / frame["table"].map(rows)

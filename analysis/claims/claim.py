@@ -14,7 +14,7 @@ of that kind. The rules are the only place that decides:
   contradicted if none is shown and the effect is shown to be too small to matter.
 * `Equality`, two things are alike or unrelated: supported only by a test of equivalence,
   contradicted only by a difference that is shown to be larger than the margin.
-* `Cause`, one thing brings another about, where no experiment was made: cannot be told.
+* `Cause`, one thing brings another about that nobody dealt out by lot: cannot be told.
 * `Unseen`, it speaks of something that no table holds: cannot be told.
 
 What is neither supported nor contradicted is not supported. p-values are corrected by Holm's (1979)
@@ -244,7 +244,8 @@ class Equality(Evidence):
 
 @dataclass(frozen=True, kw_only=True)
 class Cause(Evidence):
-    """One thing brings another about; the evidence tells how they go together, if that is known."""
+    """One thing brings another about that nobody dealt out by lot; the evidence tells how they go
+    together, if that is known."""
 
     def verdict(self, p_adjusted: float | None) -> Verdict:
         return Verdict.UNTELLABLE
@@ -286,13 +287,14 @@ class Claim:
 
     Attributes:
         key: Its name within the source.
-        quote: The source's words, in brief.
+        quote: The source's words, in brief; where not `verbatim`, what a row of its tables holds.
         statement: What would have to be true, in one sentence.
         kind: Which kind of evidence decides it.
         where: The section that shows the evidence; None if there is none.
         planted: Whether the shipped tables hold nothing of the source's that could decide it, so
             that the verdict on them is about what their generator planted.
         test: From what the study measures to the evidence.
+        verbatim: Whether the quote is in the source's words.
     """
 
     key: str
@@ -302,6 +304,7 @@ class Claim:
     where: str | None
     planted: bool
     test: Callable[[Any], Evidence]
+    verbatim: bool = True
 
 
 @dataclass(frozen=True)
@@ -325,7 +328,7 @@ class Source:
 
     def claim(
         self, kind: type[Evidence], quote: str, *, where: str | None = None,
-        planted: bool | None = None, statement: str | None = None,
+        planted: bool | None = None, statement: str | None = None, verbatim: bool = True,
     ) -> Callable[[Callable[[Any], Evidence]], Callable[[Any], Evidence]]:
         """Makes the function below it the test of a claim.
 
@@ -334,7 +337,7 @@ class Source:
 
         Args:
             kind: The evidence that the function returns.
-            quote: The source's words.
+            quote, verbatim: See `Claim`.
             where: The section that shows the evidence.
             planted: See `Claim`; None: as the source.
             statement: Instead of the docstring.
@@ -348,6 +351,7 @@ class Source:
                 where=where,
                 planted=self.planted if planted is None else planted,
                 test=test,
+                verbatim=verbatim,
             ))
             return test
 

@@ -15,13 +15,12 @@ import pandas as pd
 from scipy import stats
 
 from analysis.claims.claim import ALPHA, CannotTell, Difference, Direction, Equality
-from analysis.stats import intervals, two_proportions, two_sample
+from analysis.stats import intervals, several_means, two_proportions, two_sample
 from analysis.stats.association import (
     Association,
     GoodnessOfFit,
     association,
     goodness_of_fit,
-    noncentrality,
 )
 from analysis.stats.effects import Effect
 from analysis.stats.intervals import Interval
@@ -221,15 +220,11 @@ def _near(
 def unequal(
     counts: Mapping[str, int], said: str, *, margin: float = NEGLIGIBLE, **values: Value
 ) -> Difference:
-    """Counts against equal shares: chi-squared goodness of fit.
-
-    Adds `effect`, Cohen's w, less what chance puts there.
-    """
+    """Counts against equal shares: chi-squared goodness of fit. Adds `effect`, Cohen's w."""
     if len(counts) < 2:
         raise CannotTell(_FEW)
     found = goodness_of_fit(counts, dict.fromkeys(counts, 1 / len(counts)), seed=SEED)
-    w = math.sqrt(max(0.0, found.statistic - found.df) / found.n)
-    return _differ(found, w, found.n, margin, said, values)
+    return _differ(found, found.n, margin, said, values)
 
 
 def related(
@@ -244,23 +239,43 @@ def related(
     except ValueError:  # a single row or column with counts
         raise CannotTell(_ALIKE) from None
     scale = found.n * (min(found.rows, found.columns) - 1)
-    return _differ(found, found.effect.value, scale, margin, said, values)
+    return _differ(found, scale, margin, said, values)
+
+
+def unlike(
+    means: Mapping[str, Moments], said: str, *, margin: float = NEGLIGIBLE, **values: Value
+) -> Difference:
+    """Means of several groups: Welch's test.
+
+    Adds `effect`, omega squared, the share of the variance that lies between them, less what chance
+    puts there. The margin is one of its root, the correlation ratio.
+    """
+    try:
+        found = several_means.welch_anova(means, 1 - ALPHA)
+    except ValueError:  # a single group, or one without variation
+        raise CannotTell(_ALIKE) from None
+    effect = interval_of(found.effect)
+    # As for counts, an F below its mean without any effect, about 1, says nothing in favour of one.
+    p_small = 2 * stats.ncf.cdf(
+        max(found.statistic, 1.0), found.df, found.df_denominator,
+        found.n * margin**2 / (1 - margin**2))
+    return Difference(
+        said=said, values={"effect": effect, **values}, effect=effect, p_value=found.p_value,
+        p_small=float(min(1.0, p_small)),
+    )
 
 
 def _differ(
-    found: Association | GoodnessOfFit, size: float, scale: int, margin: float, said: str,
+    found: Association | GoodnessOfFit, scale: int, margin: float, said: str,
     values: Mapping[str, Value],
 ) -> Difference:
     """Evidence from a chi-squared test, of which `scale` times the effect squared is the size.
 
-    That groups are even more alike than chance would make them says nothing in favour of a small
-    effect: the statistic then counts as its mean without any, which keeps small tables from
-    showing anything.
+    A statistic below its mean without any effect counts as that mean, as in the interval of the
+    effect (see `association.limits`), which keeps small tables from showing anything.
     """
-    statistic = max(found.statistic, found.df)
-    low, high = (math.sqrt(x / scale) for x in noncentrality(statistic, found.df, 1 - ALPHA))
-    effect = Interval(size, low, max(high, size), 1 - ALPHA, "noncentral chi-squared")
-    p_small = 2 * stats.ncx2.cdf(statistic, found.df, scale * margin**2)
+    effect = interval_of(found.effect)
+    p_small = 2 * stats.ncx2.cdf(max(found.statistic, found.df), found.df, scale * margin**2)
     return Difference(
         said=said, values={"effect": effect, **values}, effect=effect, p_value=found.p_value,
         p_small=float(min(1.0, p_small)),

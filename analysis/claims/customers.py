@@ -6,11 +6,13 @@ verdict on them is about what their generator planted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from analysis.claims import compare
 from analysis.claims.claim import (
@@ -23,7 +25,6 @@ from analysis.claims.claim import (
     Unseen,
 )
 from analysis.customers import Study, design, events, kpis, lift, paywall, seasons, series
-from analysis.customers.design import Design
 from analysis.customers.events import Period
 from analysis.customers.kpis import Totals
 from analysis.customers.lift import SAMPLES, SIZES, Action, Lift
@@ -54,7 +55,7 @@ class Measured:
         buyers: Users and those of them who bought within `WINDOW` days, by `device`, `country`,
             and `later`: whether they registered in the second half of the period (0 or 1); over
             users who were seen so long.
-        test, design, lift: The paywall test, as it was planned, and as it is read.
+        test, lift: The paywall test, and as it is read.
         seasons: What moves the daily numbers.
     """
 
@@ -62,7 +63,6 @@ class Measured:
     conversion: pd.DataFrame
     buyers: pd.DataFrame
     test: PaywallTest
-    design: Design
     lift: Lift
     seasons: Seasons
 
@@ -80,13 +80,11 @@ def _parts(tables: Tables) -> SimpleNamespace:
     """The parts of the study that the claims need."""
     period = events.period(tables)
     test = paywall.paywall_test(tables, period)
-    plan = design.design(test)
     return SimpleNamespace(
         totals=kpis.totals(tables, period),
         conversion=kpis.conversion(tables, period),
         test=test,
-        design=plan,
-        lift=lift.lift(test, plan),
+        lift=lift.lift(test, design.design(test)),
         seasons=seasons.seasons(
             series.daily(tables, period), series.releases(tables), test.by_date),
     )
@@ -217,27 +215,19 @@ def profit(s: Measured) -> Unseen:
 
 
 @CUSTOMERS.claim(
-    Counted, "statistical power and sample size", where="sec-customers-size")
-def powerful(s: Measured) -> Counted:
-    """The test has as many users a group as a power of 80% for the lift that is worth having asks
-    for."""
-    if s.design.primary is None:
-        raise CannotTell("nothing is known of the time before the test, so it has no plan")
-    needed, there = s.design.primary.planned.n_a, min(s.design.control, s.design.test)
-    return Counted(
-        said="{there:user} in the smaller group, and {needed} needed",
-        values={"there": there, "needed": needed}, holds=there >= needed)
-
-
-@CUSTOMERS.claim(
-    Equality, "checking assumption of normality … skewness", where="sec-customers-normality")
-def normal(s: Measured) -> Equality:
-    """Revenue a user, which the t-test compares, is about symmetric, as normal values are: its
-    skewness lies between −0.5 and 0.5."""
-    sample = _revenue(s)
-    skewness, error = _skewness(sample)
-    return compare.near(
-        skewness, error, -SYMMETRIC, SYMMETRIC, "a skewness of {estimate:1}")
+    Direction, "checking assumption of normality … skewness", where="sec-customers-normality")
+def check_needed(s: Measured) -> Direction:
+    """The check is needed: revenue a user, which the t-test compares, is far from symmetric, as
+    normal values are; its skewness, to whichever side, lies above 0.5."""
+    skewness, error = _skewness(_revenue(s))
+    if not error > 0:
+        raise CannotTell("too few users of the test paid different amounts")
+    side = math.copysign(1.0, skewness.estimate)
+    low, high = sorted((side * skewness.low, side * skewness.high))
+    size = replace(skewness, estimate=abs(skewness.estimate), low=low, high=high)
+    return Direction(
+        said="a skewness of {skewness:1}", values={"skewness": skewness}, estimate=size,
+        p_value=float(2 * norm.sf(abs(size.estimate - SYMMETRIC) / error)), null=SYMMETRIC)
 
 
 def _revenue(s: Measured) -> Counts:

@@ -20,7 +20,8 @@ from analysis.claims.claim import (
     Source,
     Unseen,
 )
-from analysis.experiment.reductions import TASKS, Durations, Reductions, reduced
+from analysis.experiment.reductions import CS, TASKS, Durations, Reductions, reduced
+from analysis.experiment.steps import BOUNDED, COMPLETIONS, CONFIDENCE, instrument, tally
 from analysis.stats.intervals import Interval
 from analysis.stats.stratified import mantel_haenszel
 from analysis.stats.survival import log_rank
@@ -98,12 +99,14 @@ def one_day(s: Reductions) -> Counted:
     Counted, "Conversion – This contains the conversion outcomes for all customers",
     where="sec-trialers-flow")
 def all_outcomes(s: Reductions) -> Counted:
-    """It has as many rows as there are customers in the cohorts."""
-    rows = s.window.rows
+    """Every customer of the cohorts has an outcome."""
+    n, without = sum(s.customers.values()), s.without_outcome
+    if not without:
+        return Counted(said="{n:customer}, and an outcome for each", values={"n": n}, holds=True)
     return Counted(
-        said="{outcomes:outcome} and {customers:customer}",
-        values={"outcomes": rows["conversion"], "customers": rows["test_cohorts"]},
-        holds=rows["conversion"] == rows["test_cohorts"])
+        said="{n:outcome} for {customers:customer}; {without} "
+        + ("has none" if without == 1 else "have none"),
+        values={"n": n, "customers": n + without, "without": without}, holds=False)
 
 
 @TRIALERS.claim(
@@ -115,6 +118,18 @@ def not_attempted(s: Reductions) -> Counted:
     without = n - sum(_customers(s, "attempted", cohort, TASKS[0]) for cohort in s.customers)
     return Counted(said="{without} of {n:customer}", values={"without": without, "n": n},
                    holds=without > 0)
+
+
+@TRIALERS.claim(
+    Counted, "This help can come in the form of articles, videos, chatbots and calls to an agent",
+    where="sec-trialers-help-complete")
+def four_channels(s: Reductions) -> Counted:
+    """Each of the four is chosen by some customer in trouble."""
+    tasks = s.help.groupby("channel").tasks.sum().reindex(CS, fill_value=0)
+    return Counted(
+        said="tasks in trouble: with an article {article}, a video {video}, the chatbot {chatbot}, "
+        "an agent {agent}",
+        values={name.lower(): int(n) for name, n in tasks.items()}, holds=bool((tasks > 0).all()))
 
 
 @TRIALERS.claim(Direction, "3 distinct tasks (in series)", where="sec-trialers-trust-faults")
@@ -152,7 +167,8 @@ def confident(s: Reductions) -> Unseen:
 
 
 @TRIALERS.claim(
-    Direction, "CS is a better option than OTHER … Are customers more likely to complete?",
+    Direction, "CS is a better option than OTHER … Are customers more likely to complete when they "
+    "opt for CS?",
     where="sec-trialers-help-complete")
 def cs_completes(s: Reductions) -> Direction:
     """As they come: at their first trouble, customers who choose CS complete the task more often
@@ -165,7 +181,8 @@ def cs_completes(s: Reductions) -> Direction:
 
 
 @TRIALERS.claim(
-    Direction, "CS is a better option than OTHER … Are customers more likely to complete?",
+    Direction, "CS is a better option than OTHER … Are customers more likely to complete when they "
+    "opt for CS?",
     where="sec-trialers-help-adjusted")
 def cs_completes_adjusted(s: Reductions) -> Direction:
     """Among customers alike in all that is known before the help, those who choose CS complete the
@@ -190,7 +207,8 @@ def cs_completes_adjusted(s: Reductions) -> Direction:
 
 
 @TRIALERS.claim(
-    Direction, "CS is a better option than OTHER … Are customers more likely to complete?",
+    Direction, "CS is a better option than OTHER … Are customers more likely to complete when they "
+    "opt for CS?",
     where="sec-trialers-help-moved")
 def cs_helps(s: Reductions) -> Direction:
     """CS helps: customers who see the widget, which was dealt out by lot and moves them to CS,
@@ -261,9 +279,16 @@ def completers_convert(s: Reductions) -> Direction:
 def completion_converts(s: Reductions) -> Cause:
     """They convert because they have completed."""
     found = completers_convert(s)
+    said = ("who is keen completes and converts, and the difference of {gap:points} holds both; "
+            "completions were not dealt out by lot")
+    moved = instrument(tally(s.paths, "cohort", COMPLETIONS))
+    if moved is None or moved.kind != BOUNDED:
+        return Cause(said=f"{said}, and the widget, which was, moves too little to tell",
+                     values=found.values)
+    each = Interval(moved.estimate, moved.low, moved.high, CONFIDENCE, "Anderson-Rubin")
     return Cause(
-        said="who is keen completes and converts; nobody was made to complete by lot, and the "
-        "difference of {gap:points} holds both", values=found.values)
+        said=said + ". The widget was: if it moves conversion through completions alone, which no "
+        "table shows, a completion brings {each:points}", values=found.values | {"each": each})
 
 
 @TRIALERS.claim(
@@ -388,6 +413,19 @@ def widget_engages(s: Reductions) -> Direction:
         shares.append(compare.share(
             frame.tasks.get((cohort, True), 0), n, f"customers in trouble in {cohort}"))
     return compare.gap_of_shares(*shares, "{a:1%} against {b:1%}; difference {gap:points}")
+
+
+@TRIALERS.claim(
+    Direction, "Customers should be better able to complete the ‘getting started’ workflow which "
+    "consists of 3 distinct tasks", where="sec-trialers-metrics")
+def widget_completes(s: Reductions) -> Direction:
+    """Of all customers, more complete all three tasks in the cohort with the widget than in the
+    other."""
+    every = s.paths.completions == len(TASKS)
+    return compare.gap_of_shares(
+        *(Share(int(s.paths.customers[every & (s.paths.cohort == cohort)].sum()),
+                s.customers[cohort]) for cohort in ("Test", "Control")),
+        "{a:1%} against {b:1%}; difference {gap:points}")
 
 
 @TRIALERS.claim(

@@ -32,11 +32,11 @@ from analysis.stats import association, intervals, regression
 from analysis.stats.intervals import Interval
 from analysis.stats.moments import Moments
 from analysis.stats.multiplicity import holm
-from analysis.stats.regression import Column
+from analysis.stats.regression import Column, Sums
 from analysis.stats.survival import KaplanMeier, kaplan_meier
 from analysis.stats.two_proportions import Share
 
-HOURS = 24
+SPAN = 12  # hours over which a change is told, from morning to evening
 # Outcomes by the hour of the first start: column of `Reductions.starts`.
 OUTCOMES = ("completed_all", "converted")
 FIRST_TASK = "completed_first"  # of task 1, by the hour of its start
@@ -59,9 +59,12 @@ class Experience:
         parts: The same by `part` of the day (0 night to 3 evening).
         by_hour: Index `outcome` (`OUTCOMES` by hour of the first start, "completed_first": task 1
             by hour of its start, any day): `n`, `rate`, `slope` (change of the share an hour, of
-            the straight line), `odds_ratio` an hour with `low`, `high` (logit), `z`, `p_value`
-            (Cochran-Armitage), `bend_p` (of a square of the hour in the logit, likelihood ratio),
-            `parts_p` (shares of the parts of the day, chi-squared), and `p_adjusted`,
+            the straight line) with `slope_low`, `slope_high` (HC3), `odds_ratio` an hour with
+            `low`, `high` (logit), `z`, `p_value` (Cochran-Armitage); `bend`, `bend_low`,
+            `bend_high` (the odds in the middle of `SPAN` hours over those on the straight line of
+            log odds between their ends, Wald) and `bend_p`, of a square of the hour in the logit
+            (likelihood ratio); `parts`, `parts_low`, `parts_high` (Cramér's V, bias-corrected, of
+            the outcome and the part of the day) and `parts_p` (chi-squared); and `p_adjusted`,
             `bend_adjusted`, `parts_adjusted` (Holm, each over the outcomes). Missing where it
             cannot be told.
         by_task: Index `task`: `attempted`, `completed`, `rate` of them with `low`, `high` (Wilson);
@@ -194,7 +197,9 @@ def _shares(starts: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
     return shown
 
 
-_HOURLY = ["n", "rate", "slope", "odds_ratio", "low", "high", "z", "p_value"]
+_HOURLY = ["n", "rate", "slope", "slope_low", "slope_high", "odds_ratio", "low", "high", "z",
+           "p_value"]
+_SHAPES = [f"{shape}{of}" for shape in ("bend", "parts") for of in ("", "_low", "_high", "_p")]
 
 
 def _by_hour(starts: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
@@ -209,13 +214,14 @@ def _by_hour(starts: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
         line, model = trend(good, n, hours), logistic(good, n, hours)
         ratio = (model.odds_ratio.estimate, model.odds_ratio.low, model.odds_ratio.high) if (
             model) else (math.nan,) * 3
-        told = (line.slope, *ratio, line.z, line.p_value) if line else (math.nan,) * 6
+        told = (line.slope, *_slope_limits(good, n, hours), *ratio, line.z, line.p_value) if (
+            line) else (math.nan,) * 8
         rows[name] = (int(n.sum()), good.sum() / n.sum() if n.sum() else math.nan, *told)
-        shapes[name] = (_bend(good, n, hours) if model else math.nan, _parts(good, n, hours))
+        shapes[name] = (*(_bend(good, n, hours) if model else (math.nan,) * 4),
+                        *_parts(good, n, hours))
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=_HOURLY).astype(
         {name: float for name in _HOURLY[1:]})
-    frame = frame.join(pd.DataFrame.from_dict(
-        shapes, orient="index", columns=["bend_p", "parts_p"]))
+    frame = frame.join(pd.DataFrame.from_dict(shapes, orient="index", columns=_SHAPES))
     return frame.assign(
         p_adjusted=_corrected(frame.p_value), bend_adjusted=_corrected(frame.bend_p),
         parts_adjusted=_corrected(frame.parts_p)).rename_axis("outcome")
@@ -227,26 +233,54 @@ def _corrected(p_values: pd.Series) -> pd.Series:
     return pd.Series(holm(p_values[there]), p_values.index[there]).reindex(p_values.index)
 
 
-def _bend(good: np.ndarray, n: np.ndarray, hours: np.ndarray) -> float:
-    """Whether a square of the hour adds to its logit: likelihood-ratio p."""
-    at = (hours - np.average(hours, weights=n)) / HOURS
+def _slope_limits(good: np.ndarray, n: np.ndarray, hours: np.ndarray) -> tuple[float, float]:
+    """Ends of the interval of a straight line's slope an hour, by least squares (HC3)."""
+    column = Column("hour", "one", "0", numeric=True), hours.astype(float)
+    won = good.astype(float)
+    try:
+        fit = regression.least_squares(
+            regression.design([column], len(hours)), Sums(n.astype(float), won, won), CONFIDENCE)
+    except ValueError:  # too few customers for an error
+        return math.nan, math.nan
+    row = fit.coefficient("hour", "one")
+    return float(row.low), float(row.high)
+
+
+def _bend(
+    good: np.ndarray, n: np.ndarray, hours: np.ndarray
+) -> tuple[float, float, float, float]:
+    """How far the log odds bow from a straight line, as a square of the hour in their logit tells.
+
+    Returns:
+        The odds in the middle of `SPAN` hours over those on the straight line of log odds between
+        their ends, with Wald's limits, and p by the likelihood ratio.
+    """
+    # From the middle of a parabola to the chord over `SPAN` it is its square term times half of
+    # that, squared: in halves of `SPAN`, the square term itself.
+    at = (hours - np.average(hours, weights=n)) / (SPAN / 2)
     columns = [(Column("line", "one", "0", numeric=True), at),
                (Column("square", "one", "0", numeric=True), at**2)]
     both = regression.design(columns, len(at))
-    if regression.aliased(both):
-        return math.nan
+    try:
+        fit = regression.logit(both, good, n, CONFIDENCE)
+    except ValueError:  # columns that cannot be told apart, or no finite estimate
+        return (math.nan,) * 4
     line = regression.refit_logit(both.without("square"), good, n)
-    gained = regression.refit_logit(both, good, n).ratio(line)
-    return float(stats.chi2.sf(gained, 1))
+    p = float(stats.chi2.sf(max(0.0, 2 * (fit.log_likelihood - line.log_likelihood)), 1))
+    row = fit.coefficient("square", "one")
+    return (*(math.exp(-value) for value in (row.estimate, row.high, row.low)), p)
 
 
-def _parts(good: np.ndarray, n: np.ndarray, hours: np.ndarray) -> float:
-    """Whether the shares of the parts of the day differ: p of the table's chi-squared test."""
+def _parts(
+    good: np.ndarray, n: np.ndarray, hours: np.ndarray
+) -> tuple[float, float, float, float]:
+    """Whether the shares of the parts of the day differ: V with its limits, and chi-squared p."""
     table = pd.DataFrame({"good": good, "rest": n - good}).groupby(hours // PART_OF_DAY).sum()
     try:
-        return association.association(table).p_value
+        found = association.association(table)
     except ValueError:  # one part, or only one kind of customer
-        return math.nan
+        return (math.nan,) * 4
+    return found.effect.value, found.effect.low, found.effect.high, found.p_value
 
 
 # By task.

@@ -21,6 +21,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from analysis import exploration
 from analysis.days import SECONDS_A_DAY
 from analysis.sources import Tables
 
@@ -135,6 +136,7 @@ class Reductions:
     Attributes:
         window: What the tables span.
         customers: Customers in each cohort.
+        without_outcome: Customers of the cohorts who have no row in conversion, and are left out.
         flow: Who gets how far: columns `stage` (assigned, attempted, trouble, CS, OTHER, completed,
             converted), `task` (0: any of the three), `cohort`, `customers`. In a task, CS and OTHER
             split those in trouble by their first choice; over all tasks, CS has those who chose it
@@ -162,6 +164,7 @@ class Reductions:
 
     window: Window
     customers: Mapping[str, int]
+    without_outcome: int
     flow: pd.DataFrame
     paths: pd.DataFrame
     starts: pd.DataFrame
@@ -205,6 +208,8 @@ def reduce(tables: Tables, customers: ir.Table) -> Reductions:
     return Reductions(
         window=window,
         customers=sizes,
+        without_outcome=without_outcome_of(
+            tables, window.rows["test_cohorts"] - sum(sizes.values())),
         flow=flow,
         paths=paths_of(customers),
         starts=starts,
@@ -218,6 +223,20 @@ def reduce(tables: Tables, customers: ir.Table) -> Reductions:
         ),
         decisions=decisions_of(customers, window.day),
         faults=faults_of(customers, tried),
+    )
+
+
+def without_outcome_of(tables: Tables, unjoined: int) -> int:
+    """Customers of the cohorts without a row in conversion.
+
+    Args:
+        tables: The tables; what reading them has left out of the cohorts is among their warnings.
+        unjoined: Customers whom the join leaves out, where nothing has checked the tables.
+    """
+    return unjoined + sum(
+        problem.count for problem in tables.warnings
+        if exploration.table_of(problem.file, tables.study) == "test_cohorts"
+        and not problem.handling.startswith("kept")
     )
 
 

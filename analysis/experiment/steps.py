@@ -111,7 +111,7 @@ class Instrument:
 
     Attributes:
         completions: Effect of the test on the mean number of completions.
-        conversion: Effect of the test on conversion, of the same customers.
+        conversion: Effect of the test on conversion, of the same customers (Newcombe 1998).
         estimate: The second over the first (Wald 1940): conversion gained a completion gained.
         kind: "bounded": the interval runs from `low` to `high`; "outside": it is all that lies
             below `low` or above `high`; "everything": it excludes no value.
@@ -451,7 +451,7 @@ def instrument(counts: pd.DataFrame) -> Instrument | None:
         See `Steps.instrument`.
     """
     cells = counts.reset_index()
-    found = {}
+    found, shares = {}, {}
     for cohort in COHORTS:
         part = cells[cells.cohort == cohort]
         n, x, y = (part[name].to_numpy(dtype=float)
@@ -465,6 +465,7 @@ def instrument(counts: pd.DataFrame) -> Instrument | None:
         if min(products[0], products[2]) <= 1e-12:
             return None
         found[cohort] = mean_x, mean_y, products / (total - 1)
+        shares[cohort] = Share(int(y.sum()), int(total))
     (x0, y0, v0), (x1, y1, v1) = (found[cohort] for cohort in COHORTS)
     dx, dy = x1 - x0, y1 - y0
     vxx, vxy, vyy = v0 + v1
@@ -482,7 +483,7 @@ def instrument(counts: pd.DataFrame) -> Instrument | None:
     variance = vyy - 2 * slope.estimate * vxy + slope.estimate**2 * vxx
     return Instrument(
         completions=_normal(dx, math.sqrt(vxx), reach),
-        conversion=_normal(dy, math.sqrt(vyy), reach),
+        conversion=two_proportions.difference(shares[COHORTS[1]], shares[COHORTS[0]], CONFIDENCE),
         estimate=dy / dx if dx else math.nan,
         kind=kind, low=low, high=high,
         p_value=float(2 * stats.norm.sf(abs(dy) / math.sqrt(vyy))),

@@ -203,9 +203,7 @@ def trust(base: Reductions, customers: ir.Table, tables: Tables) -> Trust:
     gone = cleaning[~cleaning["handling"].str.startswith("kept")]
     repeats = gone["handling"] == "counted once"
     of_customers = gone["table"] == "test_cohorts"
-    assigned = sum(base.customers.values())
-    # What reading the tables has left out, and what the join leaves out where nothing checked them.
-    lost = int(gone.loc[of_customers, "count"].sum()) + base.window.rows["test_cohorts"] - assigned
+    assigned, lost = sum(base.customers.values()), base.without_outcome
     found = split(base.customers[CONTROL], base.customers[TEST], lost)
 
     checks, disorder = _checks(base), _disorder(customers)

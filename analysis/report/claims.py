@@ -13,6 +13,7 @@ from analysis.claims.claim import (
     Arithmetic,
     Audit,
     Cause,
+    Claim,
     Counted,
     Difference,
     Direction,
@@ -24,6 +25,7 @@ from analysis.claims.claim import (
     Verdict,
 )
 from analysis.report import figures
+from analysis.report.sentences import digits_of_ends
 from analysis.report.tables import table
 from analysis.report.text import (
     Prose,
@@ -84,6 +86,7 @@ class _Forms(string.Formatter):
             scale, digits, unit = 100, int(form[:-1]), "%"
         else:
             digits = int(form)
+        digits = digits_of_ends(scale * value.low, scale * value.high, digits)
         ends = interval(scale * value.low, scale * value.high, digits, unit)
         return (f"{number(scale * value.estimate, digits)}{unit}{after} "
                 f"({100 * value.confidence:g}% interval {ends})")
@@ -94,8 +97,9 @@ def filled(said: str, values: Mapping[str, object]) -> str:
 
     Forms of places: `{x}` a whole number, `{x:2}` one with two decimals, `{x:1%}` a share as a
     percentage, `{x:student}` a count with its noun (`{x:query:queries}` with an odd plural),
-    `{x:day}` an ISO date. An interval prints its estimate in that form and its ends after it;
-    `{x:points}` is for differences of shares. Texts go in as they are.
+    `{x:day}` an ISO date. An interval prints its estimate in that form and its ends after it, with
+    more decimals where an end would look like 0; `{x:points}` is for differences of shares. Texts
+    go in as they are.
     """
     return _Forms().vformat(said, (), values)
 
@@ -123,11 +127,16 @@ def evidence(finding: Finding) -> str:
     return capital(said) + "."
 
 
+def _quoted(claim: Claim) -> Prose:
+    """The source's words in quotation marks; what only tells a row of its tables has none."""
+    return escape(f"“{claim.quote}”" if claim.verbatim else claim.quote)
+
+
 def claims_table(audit: Audit) -> Prose:
     """A source's claims with their verdicts and the evidence."""
     frame = pd.DataFrame([
         {
-            CLAIM: f"*{escape(f'“{f.claim.quote}”')}* {escape(f.claim.statement)}",
+            CLAIM: f"*{_quoted(f.claim)}* {escape(f.claim.statement)}",
             "Verdict": capital(f.verdict) + PLANTED * _planted(audit, f),
             "Evidence": evidence(f),
             "More": f"@{f.claim.where}" if f.claim.where else None,
@@ -211,8 +220,8 @@ def answer(audits: Sequence[Audit]) -> Prose:
     causes = len(_of_kinds(audits, Cause))
     return Prose(
         f"**{counts_sentence(audits)}** The sources' own figures are enough to refute {number(own)} of "
-        f"them, and of the {count(causes, 'claim')} that one thing brings another about where nobody "
-        "drew lots, no table can bear out a single one."
+        f"them, and of the {count(causes, 'claim')} that one thing, which nobody dealt out by lot, brings "
+        "another about, no table can bear out a single one."
     )
 
 
@@ -251,7 +260,8 @@ def printed(audits: Sequence[Audit]) -> Prose:
 
 
 def _quotes(findings: Iterable[Finding]) -> Prose:
-    return listing(f"“{escape(quote)}”" for quote in dict.fromkeys(f.claim.quote for f in findings))
+    return listing(dict.fromkeys(
+        _quoted(f.claim) if f.claim.verbatim else f"*{_quoted(f.claim)}*" for f in findings))
 
 
 def own_figures(audits: Sequence[Audit]) -> Prose:
@@ -288,8 +298,8 @@ def causes(audits: Sequence[Audit]) -> Prose:
     found = _of_kinds(audits, Cause)
     unseen = _of_kinds(audits, Unseen)
     return Prose(
-        f"{count(len(found), 'claim says', 'claims say')} that one thing brings another "
-        "about where nobody drew lots, and no table of this kind can tell: the two may go together for "
+        f"{count(len(found), 'claim says', 'claims say')} that one thing, which nobody dealt out by lot, "
+        "brings another about, and no table of this kind can tell: the two may go together for "
         f"other reasons. {count(len(unseen), 'more speaks', 'more speak')} of things that no column holds."
     )
 
@@ -315,7 +325,7 @@ def planted(audits: Sequence[Audit]) -> Prose:
             "these, and neither proves nor refutes what was so in theirs."
         )
     return Prose(
-        f"The shipped tables are synthetic. Where a source published figures, they agree "
+        f"The shipped tables are synthetic. Where a source published figures, they were made to agree "
         f"with them, so that a printed number holds is no surprise; {count(marked, 'verdict')}, marked "
         f"{PLANTED}, {'rests' if marked == 1 else 'rest'} on nothing that was published: how a claim is "
         "tested can be seen there, not how it would fare with the source's customers."

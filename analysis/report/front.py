@@ -12,8 +12,9 @@ from analysis import churn, customers, engagement, experiment, mooc
 from analysis.claims import Audit
 from analysis.claims.claim import Verdict
 from analysis.report.engagement.sentences import trimmed_share
-from analysis.report.sentences import rise
+from analysis.report.sentences import digits_of_ends, rise
 from analysis.report.text import MISSING, Prose, interval, number, percent, percents, rounded
+from analysis.stats.intervals import Interval
 
 
 def key_figures(
@@ -39,10 +40,8 @@ def buyers(s: customers.Study) -> str:
     """The effect of the new paywall on the share of users who buy."""
     if s.lift.primary is None:
         return ""
-    i = s.lift.primary.z.interval
-    return _item(
-        f"{_signed(100 * i.estimate, 1)} points", "of users who buy, with the new paywall",
-        "customer-analytics", interval(100 * i.low, 100 * i.high))
+    return _points(
+        s.lift.primary.z.interval, "of users who buy, with the new paywall", "customer-analytics")
 
 
 def completions(s: mooc.Headline) -> str:
@@ -69,9 +68,8 @@ def converts(s: experiment.Study) -> str:
     z = s.metrics.conversion.z
     if z is None:
         return ""
-    return _item(
-        f"{_signed(100 * z.estimate, 1)} points", "of trialers who convert, with the help widget",
-        "trialer-ab-test", interval(100 * z.interval.low, 100 * z.interval.high))
+    return _points(
+        z.interval, "of trialers who convert, with the help widget", "trialer-ab-test")
 
 
 def supported(audits: Sequence[Audit]) -> str:
@@ -80,6 +78,13 @@ def supported(audits: Sequence[Audit]) -> str:
     found = number(verdicts.count(Verdict.SUPPORTED))
     return (f"**{found} of {number(len(verdicts))}** "
             "[claims of the sources are supported](chapters/claims.qmd)")
+
+
+def _points(i: Interval, what: str, chapter: str) -> str:
+    """A difference of shares."""
+    value, low, high = (100 * end for end in (i.estimate, i.low, i.high))
+    digits = digits_of_ends(low, high)
+    return _item(f"{_signed(value, digits)} points", what, chapter, interval(low, high, digits))
 
 
 def _item(value: str, what: str, chapter: str, ends: str) -> str:

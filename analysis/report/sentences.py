@@ -91,6 +91,17 @@ def decision(reject: bool) -> Prose:
     return Prose("reject" if reject else "do not reject")
 
 
+def digits_of_ends(low: float, high: float, digits: int = 1) -> int:
+    """Decimals for an interval: up to two more where an end beside 0 would look like 0.
+
+    "0.0 to 3.4" would not say on which side of 0 the interval lies: "0.04 to 3.40" does.
+    """
+    for more in range(3):
+        if not any(0 < abs(end) and float(f"{end:.{digits + more}f}") == 0 for end in (low, high)):
+            return digits + more
+    return digits
+
+
 def rise(test: TestResult) -> tuple[float, float, float]:
     """Second minus first group: the estimate and the ends of its interval."""
     return -test.estimate, -test.interval.high, -test.interval.low

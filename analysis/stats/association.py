@@ -41,7 +41,7 @@ class Association(Record):
         v: Cramér's V = sqrt(statistic / (n min(rows - 1, columns - 1))) (Cramér 1946), 0 to 1.
             It is biased upwards: without any association its square still expects
             df / (n min(...)).
-        effect: Bergsma's (2013) bias-corrected V with an interval of the population's V.
+        effect: Bergsma's (2013) bias-corrected V with an interval of the population's V (`limits`).
         cells: One row a cell: `row`, `column` (labels), `observed`, `expected`, `contribution` (to
             the statistic) and `residual`, the adjusted standardised residual (Haberman 1973),
             about standard normal where the factors are independent.
@@ -80,7 +80,8 @@ class GoodnessOfFit(Record):
         smallest_expected: The smallest expected count.
         rule_holds: Every expected count at least 1 and at most a fifth of them below 5; with two
             categories, both at least 5 (Cochran 1954).
-        effect: Cohen's (1988) w = sqrt(statistic / n), with an interval of the population's w.
+        effect: Cohen's (1988) w = sqrt(statistic / n), with an interval of the population's w
+            (`limits`). w is biased upwards: without any difference its square still expects df / n.
         cells: One row a category: `category`, `observed`, `expected`, `share` (observed),
             `expected_share` and `residual`, the standardised residual.
     """
@@ -150,9 +151,10 @@ def goodness_of_fit(
         drawn = rng.multinomial(n, share / share.sum(), size=resamples)
         p, error = _monte_carlo(((drawn - expected) ** 2 / expected).sum(axis=1), statistic)
         method = MONTE_CARLO
-    low, high = (np.sqrt(x / n) for x in noncentrality(statistic, df, confidence))
     # The largest w is that of all counts in the rarest category.
     most = np.sqrt(1 / share.min() - 1)
+    low, high = (min(most, np.sqrt(x / n)) for x in limits(statistic, df, confidence))
+    w = np.sqrt(statistic / n)
     return GoodnessOfFit(
         n=n,
         statistic=statistic,
@@ -163,10 +165,7 @@ def goodness_of_fit(
         p_standard_error=error,
         smallest_expected=float(expected.min()),
         rule_holds=rule_holds,
-        effect=Effect(
-            "Cohen's w", float(np.sqrt(statistic / n)), float(min(low, most)),
-            float(min(high, most)), confidence,
-        ),
+        effect=Effect("Cohen's w", float(w), float(low), float(max(high, w)), confidence),
         cells=pd.DataFrame({
             "category": names,
             "observed": observed.astype("int64"),
@@ -193,9 +192,9 @@ def association(
     otherwise that of tables drawn at random with the same margins (Patefield 1981), counting the
     observed table among them (Davison & Hinkley 1997, section 4.2).
 
-    The interval of V inverts the noncentral chi-squared distribution (Steiger & Fouladi 1997;
-    Smithson 2003): the population's V is sqrt(noncentrality / (n min(rows - 1, columns - 1))). In
-    large tables the plain V can lie above the interval, which is its bias showing.
+    The interval of V is that of the noncentrality (`limits`): the population's V is
+    sqrt(noncentrality / (n min(rows - 1, columns - 1))). In large tables the plain V can lie above
+    the interval, which is its bias showing.
 
     Args:
         table: Counts; the index and the columns of a data frame are the labels.
@@ -237,8 +236,9 @@ def association(
 
     least = min(rows, columns) - 1
     low, high = (
-        min(1.0, float(np.sqrt(x / (n * least)))) for x in noncentrality(statistic, df, confidence)
+        min(1.0, float(np.sqrt(x / (n * least)))) for x in limits(statistic, df, confidence)
     )
+    v = bias_corrected_v(statistic, n, rows, columns)
     spread = np.outer(1 - of_row / n, 1 - of_column / n)
     labels = frame.index.to_numpy(), frame.columns.to_numpy()
     return Association(
@@ -255,10 +255,7 @@ def association(
         share_below_5=float((expected < 5).mean()),
         rule_holds=rule_holds,
         v=float(np.sqrt(statistic / (n * least))),
-        effect=Effect(
-            "Cramér's V, bias-corrected", bias_corrected_v(statistic, n, rows, columns), low, high,
-            confidence,
-        ),
+        effect=Effect("Cramér's V, bias-corrected", v, low, max(high, v), confidence),
         cells=pd.DataFrame({
             "row": np.repeat(labels[0], columns),
             "column": np.tile(labels[1], rows),
@@ -277,6 +274,22 @@ def bias_corrected_v(statistic: float, n: int, rows: int, columns: int) -> float
     squared = max(0.0, statistic / n - (rows - 1) * (columns - 1) / (n - 1))
     least = min(size - (size - 1) ** 2 / (n - 1) for size in (rows, columns)) - 1
     return float(min(1.0, np.sqrt(squared / least))) if least > 0 else 0.0
+
+
+def limits(statistic: float, df: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the noncentrality, for effect sizes (Steiger & Fouladi 1997; Smithson 2003).
+
+    It inverts the noncentral chi-squared distribution (`noncentrality`), but a statistic below its
+    mean without any effect, df, gives the upper limit that df would. An improbably small statistic
+    would otherwise have an interval that shrinks towards 0 and at last is empty: it would claim to
+    know the effect the better the more the counts are even more alike than chance makes them, which
+    says something of the sample and nothing in favour of a small effect. The interval becomes
+    longer by that and never shorter, so it covers at least as often.
+    """
+    return (
+        noncentrality(statistic, df, confidence)[0],
+        noncentrality(max(statistic, df), df, confidence)[1],
+    )
 
 
 def noncentrality(statistic: float, df: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.oneway import anova_oneway
 from statsmodels.stats.proportion import proportions_ztest
 from statsmodels.stats.weightstats import ttost_ind
 
 from analysis.claims import compare
 from analysis.claims.claim import CannotTell, Verdict, judge
 from analysis.stats import two_sample
+from analysis.stats.association import association, goodness_of_fit
 from analysis.stats.intervals import Interval
 from analysis.stats.moments import Moments
 from analysis.stats.two_proportions import Share
@@ -159,6 +161,9 @@ def test_unequal_counts():
     found = compare.unequal({"a": 733, "b": 704, "c": 697, "d": 685, "e": 681}, "")
     assert found.p_value == pytest.approx(stats.chisquare([733, 704, 697, 685, 681]).pvalue)
     assert found.effect.low <= found.effect.estimate <= found.effect.high
+    # The same effect has one size and one interval in the whole book.
+    fit = goodness_of_fit([733, 704, 697, 685, 681], [0.2] * 5)
+    assert found.effect == compare.interval_of(fit.effect)
     assert verdict(compare.unequal({"a": 900, "b": 600}, "")) is SUPPORTED
     assert verdict(compare.unequal({"a": 50_010, "b": 50_000}, "")) is CONTRADICTED
     for few in ({"a": 11, "b": 10}, {"a": 10, "b": 10}, {"a": 1, "b": 1, "c": 1}):
@@ -174,10 +179,32 @@ def test_related_counts(rows):
     expected = stats.chi2_contingency(table, correction=False)
     if expected.expected_freq.min() >= 5:
         assert found.p_value == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert found.effect == compare.interval_of(association(table, seed=compare.SEED).effect)
     # The whole interval is below the margin exactly where p against the margin is below 5%.
     margin = compare.NEGLIGIBLE
     assert (found.effect.high < margin) == (found.p_small < 0.05) or (
         abs(found.effect.high - margin) < 1e-6)
+
+
+def test_means_of_several_groups():
+    rng = np.random.default_rng(4)
+    for shift, k in ((0.5, 3), (0.05, 4), (0.0, 3)):
+        samples = [rng.normal(shift * i, 1 + i, 400) for i in range(k)]
+        found = compare.unlike({str(i): Moments.of(x) for i, x in enumerate(samples)}, "")
+        expected = anova_oneway(samples, use_var="unequal")
+        assert found.p_value == pytest.approx(expected.pvalue, rel=1e-9)
+        # The whole interval is below the margin exactly where p against the margin is below 5%.
+        if expected.statistic > 1:
+            margin = compare.NEGLIGIBLE**2
+            assert (found.effect.high < margin) == (found.p_small < 0.05)
+    apart = {"a": Moments(900, 0.0, 1.0), "b": Moments(900, 0.5, 1.0)}
+    assert verdict(compare.unlike(apart, "")) is SUPPORTED
+    alike = {"a": Moments(20_000, 0.0, 1.0), "b": Moments(20_000, 0.001, 1.0)}
+    assert verdict(compare.unlike(alike, "")) is CONTRADICTED
+    few = {"a": Moments(20, 0.0, 1.0), "b": Moments(20, 0.0, 1.0)}
+    assert verdict(compare.unlike(few, "")) is NOT
+    with pytest.raises(CannotTell):
+        compare.unlike({"a": Moments(20, 0.0, 1.0)}, "")
 
 
 def test_a_table_of_one_row_relates_to_nothing():

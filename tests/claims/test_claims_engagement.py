@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -61,9 +63,30 @@ def published(measured):
 
 
 def test_every_published_figure_holds(published):
-    printed = [c.key for c in ENGAGEMENT.claims if c.kind.__name__ == "Printed"]
-    assert len(printed) == 7
-    assert all(published[key].verdict is SUPPORTED for key in printed)
+    printed = {c.key for c in ENGAGEMENT.claims if c.kind.__name__ == "Printed"}
+    assert len(printed) == 9
+    # The synthetic free plan comes near to the published mean of those with a low first quarter,
+    # but not to the minute.
+    wrong = {"described_low_free"}
+    assert {key for key in printed if published[key].verdict is CONTRADICTED} == wrong
+    assert all(published[key].verdict is SUPPORTED for key in printed - wrong)
+
+
+def test_printed_numbers_of_low_quarters_are_counted_and_averaged(measured, published):
+    for plan in ("paid", "free"):
+        low, found = measured.low[plan], published[f"described_low_{plan}"].evidence
+        pairs = pd.DataFrame({"before": low.before, "after": low.after})
+        assert [f for _, _, f in found.numbers] == pytest.approx(
+            [len(pairs), *pairs.mean(), *pairs.median()])
+    few = replace(measured, low={plan: replace(p, before=p.before[1:], after=p.after[1:])
+                                 for plan, p in measured.low.items()})
+    assert all(f.verdict is CONTRADICTED for f in judge(ENGAGEMENT.claims, few)
+               if f.claim.key.startswith("described_low"))
+
+
+def test_rows_of_tables_do_not_pass_for_quotations():
+    told = {c.key for c in ENGAGEMENT.claims if not c.verbatim}
+    assert told == {c.key for c in ENGAGEMENT.claims if c.kind.__name__ == "Printed"} | {"low_rise"}
 
 
 def test_verdicts_agree_with_the_study(measured, published):
@@ -82,7 +105,7 @@ def test_verdicts_agree_with_the_study(measured, published):
 
 def test_nothing_tells_what_the_features_did(published):
     kinds = [c for c in ENGAGEMENT.claims if c.kind in (Cause, Unseen)]
-    assert len(kinds) == 7
+    assert len(kinds) == 8
     assert all(published[c.key].verdict is UNTELLABLE for c in kinds)
 
 

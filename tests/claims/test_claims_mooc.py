@@ -38,11 +38,13 @@ def verdicts(measured) -> dict[str, Verdict]:
 
 def test_shipped_verdicts(shipped):
     expected = {
-        "rfm_targets": SUPPORTED, "date_is_recency": CONTRADICTED,
+        "rfm_targets": SUPPORTED, "date_of_first_course": SUPPORTED,
+        "date_is_recency": CONTRADICTED,
         "courses_are_frequency": CONTRADICTED, "revenue_is_monetary": SUPPORTED,
         "revenue_predicts": SUPPORTED, "value_is_expected": NOT,
         "minutes_are_engagement": SUPPORTED, "quiz_is_engagement": SUPPORTED,
         "quiz_is_success": CONTRADICTED, "professions_differ": CONTRADICTED,
+        "professions_watch": SUPPORTED,
         "pairs": SUPPORTED, "hot_spots": SUPPORTED, "enrolled_rate": SUPPORTED,
         "completed_rate": SUPPORTED, "best_source": SUPPORTED, "completers_pay": SUPPORTED,
         "average_time": CONTRADICTED,
@@ -66,6 +68,9 @@ def test_columns_are_what_pandas_makes_of_them(shipped, mooc_tables):
     taken = events[events.event_type == "enrolled_in_course"]
     ended = events[events.event_type == "completed_course"].merge(
         taken.groupby(["user_id", "course_id"]).event_timestamp.min().rename("began").reset_index())
+    first = taken.groupby("user_id").event_timestamp.min().dt.normalize()
+    dated = users.set_index("user_id").enrollment_date.reindex(first.index)
+    assert (x.began, x.same_date) == (len(first), (pd.to_datetime(dated) == first).sum())
     done = users.user_id.isin(ended[ended.event_timestamp >= ended.began].user_id)
     rows = users.assign(done=done.astype(float), bought=made.notna().to_numpy())
     rows = rows[rows.total_courses_enrolled > 0]
@@ -84,6 +89,29 @@ def test_columns_are_what_pandas_makes_of_them(shipped, mooc_tables):
             (len(revenue), revenue.mean(), revenue.var()))
     bought = users.assign(bought=made.notna().to_numpy()).groupby("user_occupation").bought.sum()
     pd.testing.assert_series_equal(x.bought.yes, bought, check_names=False)
+    for job, rates in rows.groupby("user_occupation").video_completion_rate:
+        m = x.watched[job]
+        assert (m.n, m.mean, m.variance) == pytest.approx((len(rates), rates.mean(), rates.var()))
+
+
+def test_who_watches_is_judged_as_in_the_chapter(shipped, mooc_study):
+    """One effect has one size in the book."""
+    row = mooc_study.audience.tests.loc[("user_occupation", "completion_rate")]
+    found, = (f for f in judge(MOOC.claims, shipped) if f.claim.key == "professions_watch")
+    effect = found.evidence.effect
+    assert (effect.estimate, effect.low, effect.high) == pytest.approx(
+        (row.explained, row.explained_low, row.explained_high), abs=1e-9)
+    assert found.evidence.p_value == pytest.approx(row.p_value)
+
+
+def test_professions_that_watch_alike(shipped):
+    same = {name: Moments(n, 50.0, 400.0) for name, n in (("Nurse", 9_000), ("Clerk", 11_000))}
+    assert with_learners(shipped, watched=same)["professions_watch"] is CONTRADICTED
+    few = {name: Moments(30, 50.0, 400.0) for name in ("Nurse", "Clerk")}
+    assert with_learners(shipped, watched=few)["professions_watch"] is NOT
+    for nothing in ({}, {"Nurse": Moments(30, 50.0, 400.0)},
+                    {"Nurse": Moments(30, 50.0, 0.0), "Clerk": Moments(30, 50.0, 1.0)}):
+        assert with_learners(shipped, watched=nothing)["professions_watch"] is UNTELLABLE
 
 
 def with_learners(shipped, **changes):
@@ -94,11 +122,12 @@ def test_columns_that_are_what_is_said_of_them(shipped):
     found = with_learners(
         shipped, same_frequency=shipped.learners.customers, quiz_and_completed=0.8,
         quiz_and_rate=0.2, minutes_and_rate=0.3, same_revenue=7,
+        same_date=shipped.learners.began - 1,
         bought=pd.DataFrame({"yes": [500, 100], "no": [500, 900]}, index=["Nurse", "Clerk"]),
         completers=Moments(50, 10.0, 4.0), others=Moments(60, 20.0, 4.0))
     assert found["courses_are_frequency"] is found["quiz_is_success"] is SUPPORTED
     for key in ("quiz_is_engagement", "minutes_are_engagement", "completers_pay",
-                "revenue_is_monetary"):
+                "revenue_is_monetary", "date_of_first_course"):
         assert found[key] is CONTRADICTED, key
     assert found["professions_differ"] is SUPPORTED
 
@@ -107,9 +136,10 @@ def test_columns_without_variation_tell_nothing(shipped):
     found = with_learners(
         shipped, minutes_and_rate=float("nan"), minutes_and_courses=float("nan"),
         quiz_and_rate=float("nan"), quiz_and_completed=float("nan"), completers=None,
-        bought=shipped.learners.bought.head(1), customers=0, same_frequency=0)
+        bought=shipped.learners.bought.head(1), customers=0, same_frequency=0, began=0)
     for key in ("minutes_are_engagement", "quiz_is_engagement", "quiz_is_success",
-                "completers_pay", "professions_differ", "courses_are_frequency"):
+                "completers_pay", "professions_differ", "courses_are_frequency",
+                "date_of_first_course"):
         assert found[key] is UNTELLABLE, key
 
 
@@ -171,6 +201,7 @@ def test_a_course_that_all_complete_at_once(shipped):
 def test_users_without_anything():
     users = pd.DataFrame({
         "user_id": ["a", "b"], "user_occupation": pd.array([None, None], "string"),
+        "enrollment_date": pd.to_datetime(["2023-01-01", "2023-01-02"]),
         "total_courses_enrolled": [0, 0], "total_revenue": [0.0, 0.0],
         "total_time_watched_minutes": [0.0, 0.0], "video_completion_rate": [0.0, 0.0],
         "quiz_score_average": [np.nan, np.nan],
@@ -184,4 +215,5 @@ def test_users_without_anything():
     x = mooc.learners(ibis.memtable(users), events, orders, pd.Timestamp("2024-01-01").date())
     assert (x.users, x.same_revenue, x.customers, x.same_frequency, x.enrolled, x.scored) == (
         2, 2, 0, 0, 0, 0)
+    assert (x.began, x.same_date, x.watched) == (0, 0, {})
     assert np.isnan(x.minutes_and_rate) and x.completers is x.others is None and x.bought.empty

@@ -17,6 +17,9 @@ from test_experiment_reductions import messy
 from analysis.claims import TRIALERS, trialers
 from analysis.claims.claim import Cause, Unseen, Verdict, judge
 from analysis.experiment.reductions import Reductions, reduced
+from analysis.experiment.steps import COMPLETIONS, instrument, tally
+from analysis.report.claims import evidence
+from analysis.report.text import interval, number
 from analysis.simulate import trialers as simulated
 from analysis.sources import Tables, open_study
 
@@ -45,15 +48,16 @@ def null():
 
 def test_the_planted_world(shipped):
     expected = {
-        "cohorts": SUPPORTED, "one_day": SUPPORTED, "all_outcomes": SUPPORTED,
-        "not_attempted": SUPPORTED, "in_series": SUPPORTED, "some_other": SUPPORTED,
+        "cohorts": SUPPORTED, "one_day": SUPPORTED, "all_outcomes": CONTRADICTED,
+        "not_attempted": SUPPORTED, "four_channels": SUPPORTED, "in_series": SUPPORTED,
+        "some_other": SUPPORTED,
         # As they come the hard cases choose CS; the widget, which is dealt out, shows what it does.
         "cs_completes": CONTRADICTED, "cs_completes_adjusted": CONTRADICTED,
         "cs_helps": SUPPORTED, "cs_is_faster": CONTRADICTED, "widget_is_faster": SUPPORTED,
         "completers_convert": SUPPORTED, "each_completion": SUPPORTED,
         "later_is_better": CONTRADICTED, "later_tasks": SUPPORTED,
         "early_minds": SUPPORTED, "thirty_days": SUPPORTED, "widget_engages": SUPPORTED,
-        "widget_converts": SUPPORTED,
+        "widget_completes": SUPPORTED, "widget_converts": SUPPORTED,
     }
     found = verdicts(shipped)
     assert {key: found[key] for key in expected} == expected
@@ -65,22 +69,25 @@ def test_the_planted_world(shipped):
 def test_where_nothing_is_there_nothing_is_found(null):
     found = verdicts(null)
     for key in ("cs_completes", "cs_completes_adjusted", "cs_helps", "cs_is_faster",
-                "widget_is_faster", "later_is_better", "widget_engages", "widget_converts"):
+                "widget_is_faster", "later_is_better", "widget_engages", "widget_completes",
+                "widget_converts"):
         assert found[key] is NOT, key
 
 
 def test_a_widget_that_puts_people_off(shipped):
     """The cohorts with their names exchanged: what the widget did, Control now does."""
     other = {"Test": "Control", "Control": "Test"}
-    flow, help_ = (f.assign(cohort=f.cohort.map(other)) for f in (shipped.flow, shipped.help))
+    flow, help_, paths = (
+        f.assign(cohort=f.cohort.map(other)) for f in (shipped.flow, shipped.help, shipped.paths))
     d = shipped.from_first_help
     turned = replace(
-        shipped, flow=flow, help=help_,
+        shipped, flow=flow, help=help_, paths=paths,
         customers={other[name]: n for name, n in shipped.customers.items()},
         from_first_help=replace(
             d, groups=d.groups | {"cohort": pd.Series(d.groups["cohort"]).map(other).to_numpy()}))
     found = verdicts(turned)
-    for key in ("cs_helps", "widget_is_faster", "widget_engages", "widget_converts", "cohorts"):
+    for key in ("cs_helps", "widget_is_faster", "widget_engages", "widget_completes",
+                "widget_converts", "cohorts"):
         assert found[key] is CONTRADICTED, key
 
 
@@ -132,10 +139,47 @@ def test_other_facts(shipped):
     faults = shipped.faults.assign(cases=shipped.faults["of"] // 2)
     found = verdicts(replace(
         shipped, starts=starts, faults=faults,
-        window=replace(w, day=w.day.replace("-05-0", "-06-0"),
-                       rows=w.rows | {"conversion": 7})))
-    for key in ("one_day", "in_series", "all_outcomes"):
+        window=replace(w, day=w.day.replace("-05-0", "-06-0")),
+        help=shipped.help.replace({"channel": {"VIDEO": "AGENT"}})))
+    for key in ("one_day", "in_series", "four_channels"):
         assert found[key] is CONTRADICTED, key
+
+
+def said(study: Reductions, key: str) -> str:
+    found, = (f for f in judge(TRIALERS.claims, study) if f.claim.key == key)
+    return evidence(found)
+
+
+def test_outcomes_are_counted_before_the_join(shipped):
+    assert said(shipped, "all_outcomes") == "11,996 outcomes for 12,000 customers; 4 have none."
+    one = replace(shipped, without_outcome=1)
+    assert said(one, "all_outcomes") == "11,996 outcomes for 11,997 customers; 1 has none."
+    every = replace(shipped, without_outcome=0)
+    assert said(every, "all_outcomes") == "11,996 customers, and an outcome for each."
+    assert verdicts(every)["all_outcomes"] is SUPPORTED
+
+
+def test_customers_whom_nothing_has_checked_are_counted_too():
+    frames = messy(1)
+    frames["conversion"] = frames["conversion"].iloc[3:]
+    joined = frames["test_cohorts"].customer_id.isin(frames["conversion"].customer_id)
+    assert studied(frames).without_outcome == (~joined).sum() > 0
+
+
+def test_the_cause_of_conversion_says_what_the_lots_say(shipped):
+    """The widget was dealt out and moves completions: the chapter's instrument is told."""
+    found = instrument(tally(shipped.paths, "cohort", COMPLETIONS))
+    text = said(shipped, "completion_converts")
+    ends = interval(100 * found.low, 100 * found.high)
+    assert f"a completion brings {number(100 * found.estimate, 1)} points" in text and ends in text
+    assert "through completions alone, which no table shows" in text
+    # Both cohorts alike: the widget moves nothing.
+    half = shipped.paths.groupby(["completions", "converted", "help", "attempted"]).customers.sum()
+    alike = pd.concat([half.reset_index().assign(cohort=c) for c in ("Test", "Control")])
+    open_ = replace(shipped, paths=alike, customers=dict.fromkeys(("Test", "Control"), 11_996))
+    text = said(open_, "completion_converts")
+    assert text.endswith("and the widget, which was, moves too little to tell.")
+    assert verdicts(open_)["completion_converts"] is UNTELLABLE
 
 
 def test_the_trend_is_that_of_the_rows(shipped):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.api import OLS, add_constant
 from statsmodels.stats.contingency_tables import mcnemar
 from test_experiment_reductions import as_seen, messy, tables
 
@@ -225,7 +226,7 @@ def test_no_test_rejects_more_often_than_it_says():
         of = rng.multinomial(n, np.full(24, 1 / 24))
         good = rng.binomial(of, 0.4)
         p.append([*same.p_value, same.p_adjusted.min(), study.trend(good, of, hours).p_value,
-                  study._bend(good, of, hours), study._parts(good, of, hours)])
+                  study._bend(good, of, hours)[-1], study._parts(good, of, hours)[-1]])
     rejected = np.mean(np.array(p) <= 0.05, axis=0)
     error = math.sqrt(0.05 * 0.95 / runs)
     # Two standard errors for each of thirteen tests; Holm's family is bounded from above only.
@@ -233,6 +234,40 @@ def test_no_test_rejects_more_often_than_it_says():
     assert (np.abs(single - 0.05) < 2.9 * error).all(), rejected
     assert abs(single.mean() - 0.05) < 2 * error / math.sqrt(len(single) / 2)
     assert rejected[9] < 0.05 + 2 * error
+
+
+def test_sizes_of_trend_and_bend_hold_the_truth():
+    """In worlds with a straight line, and with log odds that bow by a known ratio."""
+    rng, hours, runs = np.random.default_rng(8), np.arange(24), 120
+    of = np.full(24, 150)
+    line = 0.5 - 0.008 * (hours - 11.5)
+    # A parabola of log odds: in the middle of 12 hours above the chord by the log of 1.3.
+    bow = -math.log(1.3) / 6**2 * (hours - 11.5) ** 2
+    slopes, bends, flat = 0, 0, 0
+    for _ in range(runs):
+        low, high = study._slope_limits(rng.binomial(of, line), of, hours)
+        slopes += low <= -0.008 <= high
+        value, low, high, p = study._bend(rng.binomial(of, 1 / (1 + np.exp(-bow))), of, hours)
+        bends += low <= 1.3 <= high
+        assert low < value < high and (p <= 0.05) == (not low <= 1 <= high) or 0.03 < p < 0.08
+        flat += study._bend(rng.binomial(of, 0.4), of, hours)[1] <= 1
+    least = 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)
+    assert slopes / runs > least and bends / runs > least
+    assert flat / runs > 0.9  # one side of it
+    assert all(map(math.isnan, study._bend(np.array([5, 6]), np.array([9, 9]), np.array([1, 2]))))
+    assert all(map(math.isnan, study._parts(np.array([5, 6]), np.array([9, 9]), np.array([1, 2]))))
+
+
+def test_the_slopes_interval_is_that_of_one_row_a_customer():
+    rng, hours = np.random.default_rng(9), np.arange(8, 20)
+    of = rng.integers(20, 60, hours.size)
+    good = rng.binomial(of, 0.3)
+    y = np.concatenate([np.r_[np.ones(g), np.zeros(n - g)]
+                        for g, n in zip(good, of, strict=True)])
+    x = add_constant(np.repeat(hours, of).astype(float))
+    fit = OLS(y, x).fit(cov_type="HC3", use_t=False)
+    np.testing.assert_allclose(
+        study._slope_limits(good, of, hours), fit.conf_int()[1], rtol=2e-2)
 
 
 @settings(max_examples=15)

@@ -408,6 +408,7 @@ def test_faults_are_those_strewn(shipped):
     assert shipped.from_start.without_time == (
         dirt["start lost"] + dirt["completion before start"])
     assert sum(shipped.customers.values()) == 12_000 - dirt["no conversion row"]
+    assert shipped.without_outcome == dirt["no conversion row"]
     assert shipped.window.day == "2021-05-05"
     # The reduced tables stay small whatever the number of customers.
     assert max(map(len, (shipped.paths, shipped.starts, shipped.tasks, shipped.help,

@@ -19,6 +19,7 @@ from analysis.experiment import steps as study
 from analysis.experiment.steps import BOUNDED, EVERYTHING, OUTSIDE, last_against_first
 from analysis.results import flatten
 from analysis.simulate import trialers
+from analysis.stats import two_proportions
 from analysis.stats.two_proportions import Share
 
 ORACLE = Path(__file__).parent / "oracle"
@@ -76,6 +77,9 @@ def test_everything_equals_r(case):
     np.testing.assert_allclose([m.curvature, m.curvature_p], r["curvature"], rtol=1e-6)
     assert found.interactions.ratio["cohort"] == pytest.approx(r["cohorts"], rel=1e-6)
     i = found.instrument
+    # The effect on conversion has the interval that it has elsewhere, Newcombe's.
+    assert i.conversion.method == two_proportions.difference(Share(1, 9), Share(2, 9)).method
+    assert i.conversion.estimate == pytest.approx(i.estimate * i.completions.estimate)
     assert i.slope.estimate == pytest.approx(r["slope"], rel=1e-9)
     assert i.kind == BOUNDED
     np.testing.assert_allclose([i.low, i.high], r["rubin"], rtol=1e-7)

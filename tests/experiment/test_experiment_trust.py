@@ -46,9 +46,7 @@ class Case:
 
     def without_conversion(self, lost: int) -> Trust:
         """With so many more customers without a row in conversion."""
-        rows = dict(self.base.window.rows)
-        rows["test_cohorts"] += lost
-        return self.again(window=replace(self.base.window, rows=rows))
+        return self.again(without_outcome=self.base.without_outcome + lost)
 
 
 @pytest.fixture(scope="module")

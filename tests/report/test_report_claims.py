@@ -83,6 +83,21 @@ def test_intervals_print_their_ends(form, printed):
     assert report.filled(f"{{gap:{form}}}", {"gap": gap}) == printed
 
 
+@pytest.mark.parametrize("form, low, high, printed", [
+    ("points", 0.0004, 0.0340, "0.04\u00a0to\u00a03.40"),
+    ("points", -0.0340, -0.00002, "−3.400\u00a0to\u00a0−0.002"),
+    ("points", 0.0, 0.0340, "0.0\u00a0to\u00a03.4"),
+    ("points", 0.0006, 0.02, "0.1\u00a0to\u00a02.0"),
+    ("2", -0.001, 0.5, "−0.001\u00a0to\u00a00.500"),
+    ("1%", -0.2, 0.0001, "−20.00%\u00a0to\u00a00.01%"),
+    ("3", 0.0, 0.057, "0.000\u00a0to\u00a00.057"),
+    ("points", -1e-17, 0.03, "0.0\u00a0to\u00a03.0"),
+])
+def test_an_end_beside_0_does_not_look_like_0(form, low, high, printed):
+    gap = Interval((low + high) / 2, low, high, 0.95, "")
+    assert report.filled(f"{{gap:{form}}}", {"gap": gap}).endswith(f"(95% interval {printed})")
+
+
 def test_evidence_is_a_sentence_with_its_corrected_p():
     first, second = audited(
         direction(1, 2, 0.01), Unseen(said="nobody {who}", values={"who": "asked"})).findings
@@ -112,6 +127,16 @@ def test_a_row_says_what_was_claimed_found_and_where():
     assert verdict == "Supported"
     (_, verdict, _, _), = cells(report.claims_table(audited(Unseen(said="no"), planted=True)))
     assert verdict == "Cannot be told"
+
+
+def test_only_the_sources_words_stand_in_quotation_marks():
+    audit = audited(WRONG)
+    told = replace(audit, findings=tuple(
+        replace(f, claim=replace(f.claim, verbatim=False)) for f in audit.findings))
+    (claim, *_), = cells(report.claims_table(told))
+    assert claim == "*so it is 0* It must be so\\."
+    assert report.printed([told]).endswith("that which cannot: *so it is 0*.")
+    assert report.printed([audit]).endswith("that which cannot: “so it is 0”.")
 
 
 def test_names_in_the_tables_stay_text():
@@ -177,6 +202,17 @@ def test_comparisons():
     assert sure == "Of 1 that could be tested, 1 is supported."
     assert "neither the claim nor its opposite" in report.comparisons(
         [audited(direction(-1, 2, 0.5))])
+
+
+def test_causes_are_those_that_nobody_dealt_out():
+    """Of a cause lots may say something all the same; what they dealt out was something else."""
+    one = [audited(Cause(said="no"), Unseen(said="no"))]
+    one_thing = "that one thing, which nobody dealt out by lot, brings another about"
+    assert report.causes(one).startswith(f"1 claim says {one_thing}")
+    assert "1 more speaks" in report.causes(one)
+    two = [audited(Cause(said="no"), Cause(said="no"))]
+    assert report.causes(two).startswith(f"2 claims say {one_thing}")
+    assert f"of the 2 claims {one_thing}, no table" in report.answer(two)
 
 
 def test_a_claim_that_these_tables_cannot_test_is_not_counted_as_tested():

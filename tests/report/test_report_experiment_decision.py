@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -67,7 +68,15 @@ def test_numbers_are_those_of_the_result():
     s = case("works")
     d = s.decision
     assert f"{d.worth.roll_out:,.0f}" in report.worth_table(s)
-    assert f"{d.worth.roll_out:,.0f} conversions" in report.recommendation(s)
+    customers = d.assumed.horizon * d.customers_a_day
+    low, high = (customers * (end - d.assumed.cost)
+                 for end in (d.worth.effect.low, d.worth.effect.high))
+    unit = 10 ** (math.floor(math.log10(max(abs(low), high))) - 2)  # three figures of the largest
+    value, low, high = (f"{unit * round(x / unit):,.0f}".replace("-", "−")
+                        for x in (d.worth.roll_out, low, high))
+    for text in (report.recommendation(s), report.answer(s)):
+        assert (f"about {value} conversions (95% credible interval {low}\u00a0to\u00a0{high}) over "
+                "365 days like that of the test, its cost taken off") in text
     assert f"{100 * d.observed:.1f} points" in report.posterior(s)
     rows = report.sensitivity_table(s).split("\n")
     assert len(rows) == 2 + len(d.sensitivity)
@@ -94,6 +103,20 @@ def test_near_the_border_it_says_so():
                    worth=study.worth(e.difference, e.error, e.customers, e.test_share, ASSUMED))
     told = SimpleNamespace(metrics=s.metrics, decision=near)
     assert "It is a near thing" in report.recommendation(told)
+    days = near.worth.best_days
+    head = (f"but it is a near thing: {days} more day{'s' if days > 1 else ''} of testing "
+            f"{'are' if days > 1 else 'is'} worth nearly as much")
+    others = near.sensitivity.drop(index="assumed", level="assumption")
+    longer = (others.action == "run longer").sum()
+    assert longer > 0
+    assert report.answer(told).endswith(
+        f"{head}, and under {longer} of {len(others)} other assumptions the rule says “run "
+        "longer”.")
+    alone = replace(near, sensitivity=near.sensitivity.assign(action="double down"))
+    assert report.answer(SimpleNamespace(decision=alone)).endswith(f"{head}.")
+    clear = replace(near, worth=replace(near.worth, longer=0.5 * near.worth.roll_out))
+    for say in (report.answer, report.recommendation):
+        assert "near thing" not in say(SimpleNamespace(metrics=s.metrics, decision=clear))
     assert "hangs on a difference far smaller than the standard error" in report.thresholds(told)
     assert m.shown is False
 

@@ -14,6 +14,7 @@ import pandas as pd
 import plotnine as p9
 import pytest
 
+from analysis.experiment import experience as study
 from analysis.report.experiment import experience as report
 from analysis.report.text import Prose
 from analysis.simulate import trialers
@@ -105,12 +106,17 @@ def test_the_planted_day():
     said = told(s)
     assert "From task to task the completion rate rises" in said["answer"]
     assert "But those who get there are a selection: the same people" in said["answer"]
-    assert "got into trouble more often and took longer in task 3 than in task 1" in said["answer"]
+    assert "took longer over task 3 than over task 1 (" in said["answer"]
+    row = s.experience.same.loc[("time", 3, 1)]
+    assert f"{row.effect:.2f} times as long, {row.low:.2f}\u00a0to" in said["answer"]
+    assert "trouble" not in said["answer"]  # a selection, whatever it does
     assert "neither a rise nor a fall can be shown" in said["bounds"]
     assert "done no better than those who did, it would be at most" in said["bounds"]
-    assert "it gets harder, for fewer people" in said["means"]
+    assert "it takes the same people longer, and fewer are left in it" in said["means"]
     assert "a Wednesday" in said["limits"] and "one order" in said["limits"]
-    assert "the later task is the harder one for the same people" in said["same"]
+    assert "the later task takes the same people longer" in said["same"]
+    assert "that there is more of it in the later task may be selection" in said["same"]
+    assert "a rise of trouble may be selection altogether" in said["limits"]
     assert "instead of" in said["standardised"]
 
 
@@ -150,6 +156,8 @@ def test_hours(slopes, answer, means):
     for sign in slopes.values():
         often = {1: "the more often customers", -1: "the less often customers", 0: "not shown"}
         assert often[sign] in report.by_hour(s)
+    if any(slopes.values()):
+        assert re.search(r"points in 12 hours, −?\d+\.\d+\u00a0to\u00a0", report.answer(s))
     if len(slopes) < len(OUTCOMES):
         assert "can't be compared over the day" in report.by_hour(s)
 
@@ -157,8 +165,12 @@ def test_hours(slopes, answer, means):
 def test_a_bend_is_told():
     frame = by_hour(**dict.fromkeys(OUTCOMES, -1))
     frame["bend_adjusted"] = [0.01, 0.5, 0.5]
-    assert "complete task 1 does not change in a straight line" in report.by_hour(
-        changed(by_hour=frame))
+    frame[["bend", "bend_low", "bend_high"]] = 1.12, 1.03, 1.22
+    said = report.by_hour(changed(by_hour=frame))
+    assert said.count("does not change in a straight line") == 1
+    assert ("complete task 1 does not change in a straight line: in the middle of 12 hours the "
+            "odds are 1.120 times (1.030\u00a0to\u00a01.220; corrected p\u00a0=\u00a00.010) "
+            "those") in said
     frame["bend_adjusted"] = 0.5
     assert "fits better than a straight line on the scale of log odds is not shown" in (
         report.by_hour(changed(by_hour=frame)))
@@ -185,21 +197,54 @@ def same(trouble, time, p=0.001) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(("trouble", "time", "answer", "practice"), [
-    (1, 1, "got into trouble more often and took longer", "the later task is the harder one"),
-    (-1, -1, "got into trouble less often and were faster", "So they did get better, or the later"),
-    (1, -1, "got into trouble more often, yet were faster", "So the signs point both ways"),
-    (0, 0, "got into trouble more or less often or were faster or slower in task 3 than in task 1 "
-     "is not shown", "So neither practice nor a harder task shows."),
-    (0, 1, "the same people, customers who completed all 3 tasks, took longer", "the harder one"),
+    (1, 1, "took longer over task 3 than over task 1", "the later task takes the same people long"),
+    (-1, -1, "took less long over task 3 than over task 1", "So they did get faster: by practice"),
+    (1, -1, "took less long over", "So they did get faster"),
+    (0, 0, "took longer or less long over task 3 than over task 1 is not shown",
+     "So neither practice nor a longer task shows in their times."),
+    (1, 0, "is not shown", "So neither practice nor a longer task shows in their times."),
+    (0, 1, "the same people, customers who completed all 3 tasks, took longer", "takes the same"),
 ])
 def test_the_same_people(trouble, time, answer, practice):
     s = changed(same=same(trouble, time))
     check(told(s))
     assert answer in report.answer(s) and report.same(s).endswith(".")
     assert practice in report.same(s)
-    harder = 1 in (trouble, time)
-    assert ("Simplify the later tasks" in report.means(s)) == harder
-    assert ("must not be read as learning" in report.means(s)) != harder
+    # Times speak, and trouble does not.
+    assert ("See what makes the later tasks long" in report.means(s)) == (time == 1)
+    assert ("must not be read as learning" in report.means(s)) != (time == 1)
+    said = {1: "more of it in the later task may be selection",
+            -1: "less of it in the later task may be selection", 0: "compared with themselves"}
+    assert said[trouble] in report.same(s)
+    assert ("may be selection" in report.same(s)) == bool(trouble)
+
+
+def test_trouble_that_rises_by_selection_is_not_read_as_harder_tasks():
+    """Tasks equally hard, and practice that helps: of those who complete all three more were in
+    trouble in the last task, since trouble in the first is what stopped the others."""
+    rng, n, flags, done = np.random.default_rng(12), 20_000, {}, np.ones(20_000, dtype=bool)
+    logs = rng.normal(7, 1, (n, 3)) + np.log([1, 0.95, 0.9])
+    for k, (risk, survives) in enumerate(((0.50, 0.2), (0.47, 0.5), (0.44, 0.8)), start=1):
+        trouble = rng.random(n) < risk
+        flags |= {f"trouble_{k}": trouble.astype(int), f"restart_{k}": np.zeros(n, dtype=int)}
+        done &= ~trouble | (rng.random(n) < survives)
+    finishers = pd.DataFrame(flags)[done].assign(n=1)
+    logs = logs[done]
+    times = {"n": len(logs)}
+    for j, k in ((1, 2), (1, 3), (2, 3)):
+        gap = logs[:, k - 1] - logs[:, j - 1]
+        times |= {f"sum_{j}{k}": gap.sum(), f"square_{j}{k}": gap @ gap,
+                  f"more_{j}{k}": (gap > 0).sum(), f"less_{j}{k}": (gap < 0).sum()}
+    found = study._same(finishers, times)
+    row = found.loc[("trouble", 3, 1)]
+    assert row.low > 0.2 and row.p_adjusted < 0.001
+    s = changed(same=found)
+    check(told(s))
+    said = " ".join(told(s).values())
+    assert "harder one" not in said and "takes the same people longer" not in said
+    assert "So they did get faster" in report.same(s)
+    assert "more of it in the later task may be selection" in report.same(s)
+    assert "took less long over task 3" in report.answer(s)
 
 
 def naive(difference, p) -> pd.DataFrame:
@@ -215,7 +260,7 @@ def test_rates_by_task():
     assert "the completion rate falls" in report.answer(falls)
     assert "But those who get there" not in report.answer(falls)
     assert "task 3 is completed less often than task 1, by 5.0 points (4.0" in report.naive(falls)
-    assert "The workflow gets harder from task to task. Simplify" in report.means(falls)
+    assert "The later task takes the same people longer. See what" in report.means(falls)
     still = changed(naive=naive(0.01, 0.3), same=same(0, 0))
     assert "rises or falls from the first task to the last is not shown" in report.answer(still)
     assert "That these rates differ is not shown" in report.naive(still)
@@ -274,7 +319,9 @@ def test_elapsed():
 def test_tables():
     s = case("planted")
     assert len(report.same_table(s).splitlines()) == 2 + 9
-    assert len(report.hours_table(s).splitlines()) == 2 + len(OUTCOMES)
+    rows = report.hours_table(s).splitlines()[2:]
+    assert len(rows) == 3 * len(OUTCOMES)
+    assert all("to" in row.split("|")[3] for row in rows)  # each size has its interval
     rows = report.parts_table(s).splitlines()[2:]
     counted = sum(int(row.split("|")[2].replace(",", "")) for row in rows)
     assert counted == s.experience.same_day

@@ -171,6 +171,11 @@ def test_links_break_where_they_break():
     assert "Already the first link" in said("nothing", "mechanism")
     assert "cannot be compared" in said("no trouble", "mechanism")
     assert "at equal completions Test converts less" in said("harms", "predicted")
+    # The difference seen has the interval that it has elsewhere, Newcombe's.
+    for name in ("works", "harms"):
+        z = case(name).metrics.conversion.z
+        assert f"Seen is {report._effect(z.estimate, z.interval.low, z.interval.high)}," in (
+            said(name, "predicted"))
     assert "Control has nobody with a number" in said("nobody completes in Control", "predicted")
     assert "Nobody converted" in said("nobody sold", "predicted")
 

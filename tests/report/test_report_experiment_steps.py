@@ -181,7 +181,8 @@ SLOPE = interval(0.16, 0.155, 0.165)
 
 @pytest.mark.parametrize(("changes", "answer", "against"), [
     ({"kind": BOUNDED, "estimate": 0.13, "low": 0.02, "high": 0.25, "slope_inside": True},
-     "it supports that they convert more because they completed, by 13.0 points a completion",
+     "if it moves conversion through them alone, it supports that they convert more because they "
+     "completed, by 13.0 points a completion",
      "how much of the relation is effect and how much is motive stays open"),
     ({"kind": BOUNDED, "estimate": -0.13, "low": -0.25, "high": -0.02, "slope_inside": False},
      "it supports that they convert less because", "lie outside"),

@@ -29,7 +29,10 @@ def test_signs_and_ends():
     assert told.endswith("(chapters/customer-analytics.qmd) (95% interval 0.4\u00a0to\u00a06.0)")
     widget = SimpleNamespace(
         metrics=SimpleNamespace(conversion=SimpleNamespace(z=effect(-.0171, -.034, -.0004))))
-    assert front.converts(widget).startswith(f"**{MINUS}1.7 points** [")
+    # An end beside 0 does not look like 0.
+    told = front.converts(widget)
+    assert told.startswith(f"**{MINUS}1.71 points** [")
+    assert told.endswith(f"(95% interval {MINUS}3.40\u00a0to\u00a0{MINUS}0.04)")
 
 
 def test_what_cannot_be_told_is_left_out(netflix_study, mooc_study):

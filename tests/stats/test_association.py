@@ -113,6 +113,30 @@ def test_interval_of_v_covers_and_the_correction_removes_the_bias():
     assert abs(rejected - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 300)
 
 
+def test_counts_more_alike_than_chance_makes_them_are_not_known_the_better():
+    """A statistic below df has the upper limit of df: for one degree of freedom, that of z = 1."""
+    limit = 1 + stats.norm.isf(0.025)  # its other tail is nearly empty
+    for even in ([[100, 100], [100, 100]], [[101, 99], [100, 100]], [[102, 98], [100, 100]]):
+        found = assoc.association(even)
+        assert found.statistic < 1 and found.effect.low == 0
+        assert found.effect.high == pytest.approx(limit / np.sqrt(400), rel=1e-3)
+    halves = assoc.goodness_of_fit([200, 200], [0.5, 0.5])
+    assert halves.effect.value == 0
+    assert halves.effect.high == pytest.approx(limit / np.sqrt(400), rel=1e-3)
+    # From df on the limits are those of the distribution.
+    assert assoc.limits(9.3, 4) == assoc.noncentrality(9.3, 4)
+    uppers = [assoc.limits(x, 4)[1] for x in np.linspace(0, 12, 60)]
+    assert (np.diff(uppers) >= 0).all() and uppers[0] == assoc.noncentrality(4, 4)[1]
+
+
+def test_the_interval_of_w_holds_w_however_many_categories():
+    rng = np.random.default_rng(3)
+    for k in (2, 5, 40):
+        found = assoc.goodness_of_fit(rng.multinomial(3_000, [1 / k] * k).tolist(), [1 / k] * k)
+        assert 0 <= found.effect.low <= found.effect.value <= found.effect.high
+        assert found.effect.value == pytest.approx(np.sqrt(found.statistic / 3_000))
+
+
 def test_labels_and_seed():
     frame = pd.DataFrame({"yes": [1, 2, 9], "no": [5, 0, 3]}, index=["a", "b", "c"])
     found = assoc.association(frame, seed=1)

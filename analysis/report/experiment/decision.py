@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import plotnine as p9
 
@@ -29,6 +31,7 @@ ASSUMPTIONS = {
     "prior_sd": "the prior", "cost": "the cost of the widget", "horizon": "the horizon",
     "test_cost": "the cost of testing",
 }
+NEAR = 0.99  # of the worth of rolling out: testing on that is worth more makes a near thing
 EVEN = 0.05  # so near to halves that halves would gain nothing
 STEPS = 121  # points of a curve
 SPAN = 0.04  # shares: how far to either side of 0 the figure looks at least
@@ -67,6 +70,39 @@ def _conversions(value: float) -> str:
     if 0 < value < 0.5:
         return "less than 1 conversion"
     return str(count(round(value), "conversion"))
+
+
+def _expected(d: Decision) -> str:
+    """What rolling out is expected to be worth, with its interval, to three figures of the largest."""
+    w, customers = d.worth, d.assumed.horizon * d.customers_a_day
+    values = [w.roll_out, *(customers * (end - d.assumed.cost) for end in (w.effect.low, w.effect.high))]
+    digits = 2 - math.floor(math.log10(max(map(abs, values))))
+    value, low, high = (round(x, min(digits, 0)) for x in values)
+    return (f"{f'about {number(value)} conversions' if value >= 1 else 'less than 1 conversion'} "
+            f"({percent(w.effect.confidence, 0)} credible interval {interval(low, high, 0)}) over "
+            f"{count(d.assumed.horizon, 'day')} like that of the test, its cost taken off")
+
+
+def _near(d: Decision) -> bool:
+    """Whether to test on first would be worth nearly as much as to roll out."""
+    return d.worth.longer > NEAR * d.worth.roll_out
+
+
+def _others(d: Decision) -> pd.DataFrame:
+    """The decision under all other assumptions."""
+    return d.sensitivity.drop(index="assumed", level="assumption")
+
+
+def _near_thing(d: Decision) -> str:
+    """That the decision to roll out is a near thing, if it is one."""
+    if not _near(d):
+        return ""
+    days = d.worth.best_days
+    others = _others(d)
+    longer = int((others.action == str(Action.LONGER)).sum())
+    say = f", and under {number(longer)} of {number(len(others))} other assumptions the rule says “{ACTIONS[Action.LONGER]}”" if longer else ""
+    return (f", but it is a near thing: {count(days, 'more day')} of testing {'is' if days == 1 else 'are'} worth "
+            f"nearly as much{say}")
 
 
 def _difference(share: float, digits: int = 1) -> str:
@@ -122,13 +158,12 @@ def recommendation(s: Study) -> Prose:
             "caution")
     if d.action is Action.DOUBLE_DOWN:
         near = ""
-        if w.longer > 0.99 * w.roll_out:
+        if _near(d):
             near = (f" It is a near thing: to test for {count(w.best_days, 'more day')} first would be worth only "
-                    f"{_conversions(w.roll_out - w.longer)} less, of {_amount(w.roll_out)}.")
+                    f"{_conversions(w.roll_out - w.longer)} less.")
         return Prose(
             f"**Double down: make the widget the default.** With {size}, it is expected to be worth "
-            f"{_conversions(w.roll_out)} over {count(d.assumed.horizon, 'day')}, its cost taken off, and no further test is "
-            f"worth its delay.{near} Keep a small group without it for some weeks: it costs little, "
+            f"{_expected(d)}, and no further test is worth its delay.{near} Keep a small group without it for some weeks: it costs little, "
             "and shows how large the effect is and whether it lasts.")
     if d.action is Action.LONGER:
         if d.reason == "gate":
@@ -180,8 +215,7 @@ def answer(s: Study) -> Prose:
     w = d.worth
     pays = f"the widget pays with a probability of {_chance(w.pays)}"
     text = {
-        Action.DOUBLE_DOWN: f"**Double down**: {pays}, and rolling it out is expected to be worth "
-                            f"{_conversions(w.roll_out)} over {count(d.assumed.horizon, 'day')}, its cost taken off",
+        Action.DOUBLE_DOWN: f"**Double down**: {pays}, and rolling it out is expected to be worth {_expected(d)}{_near_thing(d)}",
         Action.LONGER: f"**Run longer**: {pays}, and {count(w.best_days, 'more day')} of testing would be worth more than "
                        "deciding now" if d.reason == "information" else
                        f"**Run longer**: {pays}, but by what way is not shown",
@@ -313,7 +347,7 @@ def sensitivity(s: Study) -> Prose:
     d = s.decision
     if d.sensitivity.empty:
         return Prose(_unread(d))
-    others = d.sensitivity.drop(index="assumed", level="assumption")
+    others = _others(d)
     changed = others[others.action != str(d.action)]
     if changed.empty:
         return Prose(f"Under none of the {number(len(others))} other assumptions does the recommendation change.")

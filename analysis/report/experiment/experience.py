@@ -13,6 +13,7 @@ from analysis.experiment.experience import (
     MARKS,
     OUTCOMES,
     RESTART,
+    SPAN,
     TIME,
     TROUBLE,
 )
@@ -20,6 +21,7 @@ from analysis.experiment.reductions import PART_OF_DAY, TASKS
 from analysis.experiment.steps import ALPHA, LEAST_EVENTS
 from analysis.report import figures
 from analysis.report.experiment import labels
+from analysis.report.sentences import digits_of_ends
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
@@ -41,16 +43,19 @@ FIRST, LAST = TASKS[0], TASKS[-1]
 # Each outcome as what customers do, and as the head of a column.
 DO = {FIRST_TASK: f"complete {labels.task(FIRST)}", "completed_all": f"complete {ALL}", "converted": "convert"}
 HEADS = {FIRST_TASK: f"Completed {labels.task(FIRST)}", "completed_all": f"Completed {ALL}", "converted": "Converted"}
-SPAN = 12  # hours over which a change is told, from morning to evening
 MOST_INFINITE = "never"
 
 
-def _points(value: float) -> str:
-    return f"{number(100 * value, 1)} points"
+def _points(value: float, digits: int = 1) -> str:
+    return f"{number(100 * value, digits)} points"
+
+
+def _digits(low: float, high: float) -> int:
+    return digits_of_ends(100 * low, 100 * high)
 
 
 def _ends(low: float, high: float) -> Prose:
-    return interval(100 * low, 100 * high)
+    return interval(100 * low, 100 * high, _digits(low, high))
 
 
 def _share(value: float, low: float, high: float) -> str:
@@ -78,7 +83,7 @@ def _time_answer(s: Study) -> str:
     found, rows = _shown(s), s.experience.by_hour
 
     def told(names: list[str]) -> Prose:
-        return listing(f"{DO[n]} ({number(100 * SPAN * rows.slope[n], 1)} points in {SPAN} hours; corrected {p_value(rows.p_adjusted[n])})" for n in names)
+        return listing(f"{DO[n]} ({_change(rows.loc[n])}; corrected {p_value(rows.p_adjusted[n])})" for n in names)
 
     if not any(found.values()):
         return "Whether success changes with the hour can't be told here."
@@ -91,6 +96,13 @@ def _time_answer(s: Study) -> str:
     if found["open"]:
         text += f" That they {listing((DO[n] for n in found['open']), 'or')} more or less often is not shown."
     return text
+
+
+def _change(row: pd.Series) -> str:
+    """How a share changes along the straight line, with its interval where there is one."""
+    value, low, high = (SPAN * end for end in (row.slope, row.slope_low, row.slope_high))
+    said = f"{_points(value, _digits(low, high))} in {SPAN} hours"
+    return f"{said}, {_ends(low, high)}" if math.isfinite(low) else said
 
 
 def _pair(s: Study) -> pd.Series | None:
@@ -110,7 +122,7 @@ def _task_answer(s: Study) -> str:
         return f"Nobody attempted {labels.task(LAST)}, so success from task to task can't be followed to the end."
     rate = s.experience.by_task.rate
     moved = f"from {percent(rate[FIRST])} of those who attempt {labels.task(FIRST)} to {percent(rate[LAST])} of those who attempt {labels.task(LAST)}"
-    sure = f"{_points(row.difference)}, {_ends(row.low, row.high)}; corrected {p_value(row.p_adjusted)}"
+    sure = f"{_points(row.difference, _digits(row.low, row.high))}, {_ends(row.low, row.high)}; corrected {p_value(row.p_adjusted)}"
     if row.p_adjusted > ALPHA:
         text = f"That the completion rate rises or falls from the first task to the last is not shown: it goes {moved} ({sure})."
     else:
@@ -119,29 +131,22 @@ def _task_answer(s: Study) -> str:
 
 
 def _people(s: Study, rose: bool) -> str:
-    """What the same people show, after what the rates show."""
-    harder, easier, still = [], [], []
-    for what, more, less, neither in (
-        (TROUBLE, "got into trouble more often", "got into trouble less often", "got into trouble more or less often"),
-        (TIME, "took longer", "were faster", "were faster or slower"),
-    ):
-        row = _same(s, what)
-        if row is not None:
-            up = row.effect > (1 if what == TIME else 0)
-            (still if row.p_adjusted > ALPHA else harder if up else easier).append(
-                neither if row.p_adjusted > ALPHA else more if up else less)
-    who = f"customers who completed {ALL}"
-    where = f"in {labels.task(LAST)} than in {labels.task(FIRST)}"
-    if harder and not easier:
-        link = "But those who get there are a selection: the same people," if rose else "The same people,"
-        return f"{link} {who}, {listing(harder)} {where}."
-    if easier and not harder:
-        return f"The same people, {who}, {listing(easier)} {where}."
-    if harder:
-        return f"The same people, {who}, {listing(harder)}, yet {listing(easier)}, {where}."
-    if still:
-        return f"That the same people, {who}, {listing(still, 'or')} {where} is not shown."
-    return "There are too few who completed everything to compare people with themselves."
+    """What the times of the same people show, after what the rates show."""
+    time = _same(s, TIME)
+    if time is None:
+        return "There are too few who completed everything to compare the times of the same people."
+    who = f"customers who completed {ALL},"
+    where = f"{labels.task(LAST)} than over {labels.task(FIRST)}"
+    if time.p_adjusted > ALPHA:
+        return f"That the same people, {who} took longer or less long over {where} is not shown ({_times_as_long(time)})."
+    if time.effect < 1:
+        return f"The same people, {who} took less long over {where} ({_times_as_long(time)})."
+    link = "But those who get there are a selection: the same people," if rose else "The same people,"
+    return f"{link} {who} took longer over {where} ({_times_as_long(time)})."
+
+
+def _times_as_long(row: pd.Series) -> str:
+    return f"{number(row.effect, 2)} times as long, {interval(row.low, row.high, 2)}; corrected {p_value(row.p_adjusted)}"
 
 
 # Over the day.
@@ -167,13 +172,25 @@ def parts_table(s: Study) -> Prose:
 
 def hours_table(s: Study) -> Prose:
     """The trends over the day."""
-    rows = pd.DataFrame([{
-        "Outcome": HEADS[name], "Share": percent(row.rate),
-        f"Points in {SPAN} hours": number(100 * SPAN * row.slope, 1),
-        "Odds ratio an hour": Prose(f"{number(row.odds_ratio, 3)} ({interval(row.low, row.high, 3)})" if math.isfinite(row.odds_ratio) else MISSING),
-        "p": p_cell(row.p_adjusted), "p, bend": p_cell(row.bend_adjusted), "p, parts": p_cell(row.parts_adjusted),
-    } for name, row in s.experience.by_hour.iterrows()])
-    return table(rows, dict.fromkeys(rows.columns[1:], Prose))
+    shown = []
+    for name, row in s.experience.by_hour.iterrows():
+        slope = [100 * SPAN * end for end in (row.slope, row.slope_low, row.slope_high)]
+        measures = (
+            (f"Line, points in {SPAN} hours", slope, digits_of_ends(*slope[1:]), row.p_adjusted),
+            (f"Bend over {SPAN} hours, ratio of odds", (row.bend, row.bend_low, row.bend_high), 3, row.bend_adjusted),
+            ("Parts of the day, V", (row.parts, row.parts_low, row.parts_high), 2, row.parts_adjusted),
+        )
+        shown += [{
+            "Outcome": f"{HEADS[name]}, {percent(row.rate)}" if math.isfinite(row.rate) else HEADS[name],
+            "Measure": measure, "Size": _size(*values, digits), "p, corrected": p_cell(p),
+        } for measure, values, digits, p in measures]
+    rows = pd.DataFrame(shown)
+    return table(rows, dict.fromkeys(("Size", "p, corrected"), Prose))
+
+
+def _size(value: float, low: float, high: float, digits: int) -> str:
+    """A size with its interval, where there are such."""
+    return f"{number(value, digits)} ({interval(low, high, digits)})" if math.isfinite(low) else number(value, digits)
 
 
 def hours_figure(s: Study) -> p9.ggplot | Prose:
@@ -209,24 +226,28 @@ def by_hour(s: Study) -> Prose:
             told = listing(f"{DO[n]} ({_hourly(rows.loc[n])})" for n in found[how])
             parts.append(f"The later they start, the {how} often customers {told}.")
     if found["open"]:
-        told = listing((f"{DO[n]} (z = {number(rows.z[n], 1)}, corrected {p_value(rows.p_adjusted[n])})" for n in found["open"]), "or")
+        told = listing((f"{DO[n]} ({_change(rows.loc[n])}; z = {number(rows.z[n], 1)}, corrected {p_value(rows.p_adjusted[n])})" for n in found["open"]), "or")
         parts.append(f"That customers who start later {told} more or less often is not shown.")
     if missing:
         parts.append(f"How often they {listing((DO[n] for n in missing), 'or')} can't be compared over the day: all do, or none, or all start in one hour.")
     bends = rows.bend_adjusted.dropna()
     if len(bends):
-        bent = [DO[str(n)] for n in bends.index[bends <= ALPHA]]
-        parts.append(f"How often they {listing(bent)} does not change in a straight line." if bent else
-                     "That a curve fits better than a straight line on the scale of log odds is not shown.")
+        bent = [f"How often they {DO[str(n)]} does not change in a straight line: in the middle of {SPAN} hours the odds are {_bent(rows.loc[n])} those on the line of log odds between their ends."
+                for n in bends.index[bends <= ALPHA]]
+        parts += bent or ["That a curve fits better than a straight line on the scale of log odds is not shown."]
     elif not missing:
         parts.append(f"A model of the odds takes at least {LEAST_EVENTS} customers with the outcome and {LEAST_EVENTS} without.")
     return Prose(" ".join(parts))
 
 
+def _bent(row: pd.Series) -> str:
+    return f"{number(row.bend, 3)} times ({interval(row.bend_low, row.bend_high, 3)}; corrected {p_value(row.bend_adjusted)})"
+
+
 def _hourly(row: pd.Series) -> str:
-    """The test of a trend, with the odds ratio where there is one."""
+    """The test of a trend, with its size; the odds ratio where there is one."""
     ratio = f"odds ratio an hour {number(row.odds_ratio, 3)}, {interval(row.low, row.high, 3)}; " if math.isfinite(row.odds_ratio) else ""
-    return f"{ratio}Cochran and Armitage’s z = {number(row.z, 1)}, corrected {p_value(row.p_adjusted)}"
+    return f"{_change(row)}; {ratio}Cochran and Armitage’s z = {number(row.z, 1)}, corrected {p_value(row.p_adjusted)}"
 
 
 # From task to task.
@@ -293,7 +314,7 @@ def naive(s: Study) -> Prose:
     told = [f"{percent(v)}{'' if i else ' completed'} {labels.task(int(k))}" for i, (k, v) in enumerate(rate.items())]
     text = f"Of those who attempted the task, {listing(told)}."
     parts = [
-        f"{labels.task(later)} is completed {'more' if row.difference > 0 else 'less'} often than {labels.task(earlier)}, by {_points(abs(row.difference))} ({_sorted_ends(row)})"
+        f"{labels.task(later)} is completed {'more' if row.difference > 0 else 'less'} often than {labels.task(earlier)}, by {_points(abs(row.difference), _digits(row.low, row.high))} ({_sorted_ends(row)})"
         for (later, earlier), row in d.naive.iterrows() if row.p_adjusted <= ALPHA
     ]
     if not parts:
@@ -356,7 +377,7 @@ def same_table(s: Study) -> Prose:
             if what == TIME:
                 value = f"{number(row.effect, 2)} ({interval(row.low, row.high, 2)})" if math.isfinite(row.low) else number(row.effect, 2)
             else:
-                value = f"{number(100 * row.effect, 1)} ({_ends(row.low, row.high)})" if math.isfinite(row.low) else MISSING
+                value = f"{number(100 * row.effect, _digits(row.low, row.high))} ({_ends(row.low, row.high)})" if math.isfinite(row.low) else MISSING
             rows.append({"What": head, "Task": f"{later} against {earlier}", "More": row.more, "Less": row.less,
                          "Effect": value, "p, corrected": p_cell(row.p_adjusted)})
     return table(pd.DataFrame(rows), {"More": number, "Less": number, "Effect": Prose, "p, corrected": Prose})
@@ -371,27 +392,37 @@ def same(s: Study) -> Prose:
     trouble, time = _same(s, TROUBLE), _same(s, TIME)
     if trouble is not None:
         parts.append(f"{percent(typical.trouble[FIRST])} of them were in trouble in {labels.task(FIRST)} and {percent(typical.trouble[LAST])} in {labels.task(LAST)}"
-                     f" ({_points(trouble.effect)}, {_ends(trouble.low, trouble.high)}; corrected {p_value(trouble.p_adjusted)})")
+                     f" ({_points(trouble.effect, _digits(trouble.low, trouble.high))}, {_ends(trouble.low, trouble.high)}; corrected {p_value(trouble.p_adjusted)})")
     if time is not None:
         parts.append(f"the typical time (geometric mean) was {number(typical.minutes[FIRST], 1)} minutes for {labels.task(FIRST)} and {number(typical.minutes[LAST], 1)} for {labels.task(LAST)}"
-                     f", {number(time.effect, 2)} times as long ({interval(time.low, time.high, 2)}; corrected {p_value(time.p_adjusted)})")
-    text = f"Of the {count(d.finishers, 'customer')} who completed {ALL}, all three tasks ended alike, so that they can be compared with themselves: {listing(parts)}."
+                     f" ({_times_as_long(time)})")
+    if not parts:
+        return Prose(f"Of the {count(d.finishers, 'customer')} who completed {ALL}, too little is known to compare people with themselves.")
+    text = f"The {count(d.finishers, 'customer')} who completed {ALL} are compared with themselves: {listing(parts)}."
     restart = _same(s, RESTART)
     if restart is not None:
         text += (f" That they restarted {labels.task(LAST)} more or less often than {labels.task(FIRST)} is not shown (corrected {p_value(restart.p_adjusted)})." if restart.p_adjusted > ALPHA else
                  f" They restarted {labels.task(LAST)} {'more' if restart.effect > 0 else 'less'} often than {labels.task(FIRST)} (corrected {p_value(restart.p_adjusted)}).")
-    return Prose(f"{text} {_practice(trouble, time)}")
+    return Prose(" ".join(filter(None, (text, _practice(time), _screened(trouble)))))
 
 
-def _practice(trouble: pd.Series | None, time: pd.Series | None) -> str:
-    shown = [(row.effect > zero) for row, zero in ((trouble, 0), (time, 1)) if row is not None and row.p_adjusted <= ALPHA]
-    if not shown:
-        return "So neither practice nor a harder task shows."
-    if all(shown):
-        return "So whatever practice does for them, the later task is the harder one for the same people; practice, if it helps, makes up for a part of that only."
-    if not any(shown):
-        return "So they did get better, or the later task is the easier one: as everybody takes the tasks in one order, the two are one thing here."
-    return "So the signs point both ways, and as everybody takes the tasks in one order, practice and the tasks’ own difficulty can't be told apart."
+def _practice(time: pd.Series | None) -> str:
+    """What the times say of practice and of the tasks."""
+    if time is None or time.p_adjusted > ALPHA:
+        return "So neither practice nor a longer task shows in their times."
+    if time.effect > 1:
+        return ("So the later task takes the same people longer, whatever practice does for them: it asks more of them, or those who are slow at it "
+                "give up less often than at the first.")
+    return ("So they did get faster: by practice, or since the later task asks less, or since those who are slow at it give up more often. As everybody takes the tasks "
+            "in one order, these can't be told apart.")
+
+
+def _screened(trouble: pd.Series | None) -> str:
+    """Why a change of trouble says nothing of the tasks."""
+    if trouble is None or trouble.p_adjusted > ALPHA:
+        return ""
+    return (f"Their trouble says less. Who completes {ALL} is screened harder for trouble in the task where trouble stops more people, so that there is "
+            f"{'more' if trouble.effect > 0 else 'less'} of it in the later task may be selection, even with tasks that are equally hard.")
 
 
 def elapsed(s: Study) -> Prose:
@@ -424,12 +455,13 @@ def means(s: Study) -> Prose:
         parts.append("Nothing here asks for other help at one hour than at another.")
     else:
         parts.append("The hour matters, but not to all outcomes alike, so no rule for the whole day follows.")
-    row, people = _pair(s), [_same(s, what) for what in (TROUBLE, TIME)]
-    harder = any(r is not None and r.p_adjusted <= ALPHA and r.effect > zero for r, zero in zip(people, (0, 1), strict=True))
+    row, time = _pair(s), _same(s, TIME)
+    longer = time is not None and time.p_adjusted <= ALPHA and time.effect > 1
     rose = row is not None and row.p_adjusted <= ALPHA and row.difference > 0
-    if harder:
-        parts.append(("Do not read the rising rates as a workflow that gets easier: it gets harder, for fewer people. " if rose else "The workflow gets harder from task to task. ")
-                     + "Simplify the later tasks and offer help in them as readily as in the first.")
+    if longer:
+        parts.append(("Do not read the rising rates as a workflow that gets easier: it takes the same people longer, and fewer are left in it. " if rose else
+                      "The later task takes the same people longer. ")
+                     + "See what makes the later tasks long, and offer help in them as readily as in the first.")
     elif rose:
         parts.append("The rising rates must not be read as learning, for they compare ever more selected customers.")
     else:
@@ -444,5 +476,6 @@ def limits(s: Study) -> Prose:
     return Prose(
         f"The test took in the customers of one day, a {date}. So nothing here speaks of other days of the week, of seasons, of learning over weeks or of whether a novelty wears off. "
         "The hour is the hour at which somebody chose to start, and those who start at night differ from those who start at ten in more than the hour; it is no effect of the clock. "
-        "Task and order are one and the same thing, since the workflow puts the tasks in one order. And those who completed everything are a selection themselves: in each of their tasks, the times that "
-        "were too long to bear are missing.")
+        "Task and order are one and the same thing, since the workflow puts the tasks in one order. And those who completed everything are a selection themselves. In each of their tasks, the times that "
+        "were too long to bear are missing, and more of them are missing where more give up, so a difference of times may be selection in part. "
+        "And who completes all three is screened harder for trouble in the task where trouble stops more people, so a rise of trouble may be selection altogether.")

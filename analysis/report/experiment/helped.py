@@ -13,6 +13,7 @@ from analysis.experiment import Study
 from analysis.experiment.helped import ALPHA, COHORTS, HOUR, LEAST_LEVEL, OTHER, TRAITS, Moved
 from analysis.report import figures
 from analysis.report.experiment import labels
+from analysis.report.sentences import digits_of_ends
 from analysis.report.tables import table, with_interval
 from analysis.report.text import (
     MISSING,
@@ -79,10 +80,11 @@ def _outcome(s: Study) -> Prose | None:
 
 def _points(value: float, low: float, high: float, more: str = "more", less: str = "less") -> str:
     """A difference of shares: "8.2 points less (95% interval 6.2 to 10.3)"."""
+    digits = digits_of_ends(100 * low, 100 * high)
     if low > 0 or high < 0:
-        ends = sorted((abs(low), abs(high)))
-        return f"{number(100 * abs(value), 1)} points {more if value > 0 else less} (95% interval {interval(100 * ends[0], 100 * ends[1])})"
-    return f"a difference of {number(100 * value, 1)} points (95% interval {interval(100 * low, 100 * high)})"
+        ends = interval(*sorted((abs(100 * low), abs(100 * high))), digits)
+        return f"{number(100 * abs(value), digits)} points {more if value > 0 else less} (95% interval {ends})"
+    return f"a difference of {number(100 * value, digits)} points (95% interval {interval(100 * low, 100 * high, digits)})"
 
 
 def _minutes(value: float, low: float, high: float) -> str:
@@ -652,7 +654,9 @@ def effect_table(s: Study) -> Prose:
 
 
 def _cell(found: Interval, factor: float) -> Prose:
-    return Prose(f"{number(factor * found.estimate, 1)} ({interval(factor * found.low, factor * found.high)})")
+    low, high = factor * found.low, factor * found.high
+    digits = digits_of_ends(low, high)
+    return Prose(f"{number(factor * found.estimate, digits)} ({interval(low, high, digits)})")
 
 
 def _effect_said(found: TwoStage, factor: float, unit: str) -> str:

@@ -12,6 +12,7 @@ from analysis.experiment import metrics as study
 from analysis.experiment.metrics import Metric, Metrics
 from analysis.report import figures
 from analysis.report.experiment import labels
+from analysis.report.sentences import digits_of_ends
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
@@ -71,24 +72,20 @@ READINGS = {"ever": "In trouble: at least once", "first": "In trouble: at the fi
 
 def _effect(value: float, low: float, high: float) -> str:
     """A difference of shares in points with its interval: "2.0 points (95% interval 0.1 to 3.9)"."""
-    digits = _digits(low, high)
+    digits = digits_of_ends(100 * low, 100 * high)
     return (f"{number(100 * value, digits)} points (95% interval "
             f"{interval(100 * low, 100 * high, digits)})")
 
 
-def _digits(low: float, high: float) -> int:
-    """Digits of points, so that an end beside 0 does not look like 0."""
-    return 2 if any(0 < abs(100 * end) < 0.05 for end in (low, high)) else 1
-
-
 def _range(i: Interval) -> Prose:
     """The ends of a difference in points: "0.04 to 3.40"."""
-    return interval(100 * i.low, 100 * i.high, _digits(i.low, i.high))
+    low, high = 100 * i.low, 100 * i.high
+    return interval(low, high, digits_of_ends(low, high))
 
 
 def _cell(value: float, low: float, high: float) -> Prose:
     """The same in a table, where the head says what it is."""
-    digits = _digits(low, high)
+    digits = digits_of_ends(100 * low, 100 * high)
     return Prose(f"{number(100 * value, digits)} ({interval(100 * low, 100 * high, digits)})")
 
 
@@ -492,7 +489,9 @@ def predicted(s: Study) -> Prose:
     m = s.metrics.mechanism
     if s.metrics.conversion.z is None:
         return Prose(_nothing(s.metrics.conversion))
-    seen = _effect(m.seen.estimate, m.seen.low, m.seen.high)
+    # As everywhere else: Newcombe's interval.
+    d = s.metrics.conversion.difference
+    seen = _effect(d.estimate, d.low, d.high)
     if m.predicted is None or m.remainder is None:
         return Prose("Control has nobody with a number of completions that some of Test have, so what "
                      "the chain predicts for conversion cannot be told.")

@@ -28,6 +28,7 @@ from analysis.experiment.steps import (
 )
 from analysis.report import figures
 from analysis.report.experiment import labels
+from analysis.report.sentences import digits_of_ends
 from analysis.report.tables import table, with_interval
 from analysis.report.text import (
     MISSING,
@@ -52,18 +53,27 @@ PER = 100  # completions, for the gain told in customers
 EARLY = DEADLINES[-1]
 
 
-def _points(value: float) -> str:
+def _points(value: float, digits: int = 1) -> str:
     """A difference of shares in points: "43.9 points"."""
-    return f"{number(100 * value, 1)} points"
+    return f"{number(100 * value, digits)} points"
+
+
+def _digits(low: float, high: float) -> int:
+    return digits_of_ends(100 * low, 100 * high)
 
 
 def _ends(low: float, high: float) -> Prose:
     """The ends of an interval of a difference of shares, in points."""
-    return interval(100 * low, 100 * high)
+    return interval(100 * low, 100 * high, _digits(low, high))
+
+
+def _estimate(i: Interval, said: str = "") -> str:
+    """A difference of shares in points, with its interval."""
+    return f"{_points(i.estimate, _digits(i.low, i.high))} ({said}{_ends(i.low, i.high)})"
 
 
 def _gap(i: Interval) -> str:
-    return f"{_points(i.estimate)} (95% interval {_ends(i.low, i.high)})"
+    return _estimate(i, "95% interval ")
 
 
 def _odds(i: Interval) -> str:
@@ -130,8 +140,8 @@ def _effect(s: Study) -> str:
         reached = s.steps.instrument_trouble
         thin = ("; and the evidence is thin, for among those in trouble, whom alone the widget can reach, an effect of nought agrees with it, too"
                 if reached is not None and not _shown(reached) else "")
-        return (f"On whether completing *makes* them convert the test can say a little, since it moved completions by lot: it supports that "
-                f"they convert {more} because they completed, by {_points(abs(i.estimate))} a completion, though anything {_region(i)} points agrees with it{thin}.")
+        return (f"On whether completing *makes* them convert the test can say a little, since it moved completions by lot: if it moves conversion through them alone, "
+                f"it supports that they convert {more} because they completed, by {_points(abs(i.estimate))} a completion, though anything {_region(i)} points agrees with it{thin}.")
     return ("Whether completing *makes* anybody convert, the test, which moved completions by lot, "
             f"can't tell: {_why_open(i)}.")
 
@@ -143,8 +153,9 @@ def _shown(i: Instrument) -> bool:
 
 def _region(i: Instrument) -> str:
     if i.kind == BOUNDED:
-        return f"from {interval(100 * i.low, 100 * i.high)}"
-    return f"below {number(100 * i.low, 1)} or above {number(100 * i.high, 1)}"
+        return f"from {_ends(i.low, i.high)}"
+    low, high = (number(100 * end, _digits(i.low, i.high)) for end in (i.low, i.high))
+    return f"below {low} or above {high}"
 
 
 def _why_open(i: Instrument) -> str:
@@ -176,7 +187,7 @@ def levels_table(s: Study) -> Prose:
 def _cell(row: pd.Series | None, value: str, low: str, high: str) -> str:
     if row is None or not math.isfinite(row[value]):
         return MISSING
-    return f"{number(100 * row[value], 1)} ({_ends(row[low], row[high])})"
+    return f"{number(100 * row[value], _digits(row[low], row[high]))} ({_ends(row[low], row[high])})"
 
 
 def levels_figure(s: Study) -> p9.ggplot | Prose:
@@ -364,7 +375,7 @@ def instrument(s: Study) -> Prose:
     if i is None:
         return Prose(f"Here the cohorts can't say it: that takes at least {LEAST_CUSTOMERS} customers in each, and in each some who convert, some who do not, and different numbers of completions.")
     text = (f"The test changed the mean number of completions by {number(i.completions.estimate, 3)} ({interval(i.completions.low, i.completions.high, 3)}) "
-            f"and conversion by {_points(i.conversion.estimate)} ({_ends(i.conversion.low, i.conversion.high)}).")
+            f"and conversion by {_estimate(i.conversion)}.")
     if i.f < WEAK:
         text += f" With F = {number(i.f, 1)} on completions, below {WEAK}, it is a weak instrument, so that the ratio of the two is hardly an estimate at all; the interval holds all the same."
     if math.isfinite(i.estimate):
@@ -387,7 +398,7 @@ def _reached(i: Instrument | None) -> str:
 
 
 def _against_slope(i: Instrument) -> str:
-    slope = f"{number(100 * i.slope.estimate, 1)} points ({_ends(i.slope.low, i.slope.high)})"
+    slope = _estimate(i.slope)
     if i.kind == EVERYTHING:
         return f"So it can neither support nor deny the {slope} of the plain relation."
     if not i.slope_inside:

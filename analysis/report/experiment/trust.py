@@ -24,6 +24,7 @@ from analysis.experiment.trust import (
 )
 from analysis.report import figures
 from analysis.report.experiment import labels
+from analysis.report.sentences import digits_of_ends
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
@@ -96,6 +97,7 @@ def _share(i: Interval | pd.Series) -> Prose:
 
 def _points(value: float, low: float, high: float, digits: int = 1) -> Prose:
     """A difference of shares with its interval, in percentage points."""
+    digits = digits_of_ends(100 * low, 100 * high, digits)
     return Prose(f"{number(100 * value, digits)} ({interval(100 * low, 100 * high, digits)})")
 
 
