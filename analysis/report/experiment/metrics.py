@@ -643,7 +643,7 @@ def days_table(s: Study) -> Prose:
 
 
 def _days(value: float) -> Prose:
-    return number(value, 1 if value < 100 else 0)
+    return number(value, 1) if value < 100 else number(math.ceil(value))  # the day that it takes
 
 
 def longer(s: Study) -> Prose:
