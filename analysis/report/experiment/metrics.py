@@ -643,7 +643,9 @@ def days_table(s: Study) -> Prose:
 
 
 def _days(value: float) -> Prose:
-    return number(value, 1) if value < 100 else number(math.ceil(value))  # the day that it takes
+    if 100 <= value < math.inf:
+        return number(math.ceil(value))
+    return number(value, 1)
 
 
 def longer(s: Study) -> Prose:
