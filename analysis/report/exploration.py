@@ -9,7 +9,17 @@ import pandas as pd
 
 from analysis.contracts import CONTRACTS, TableContract
 from analysis.report.tables import table
-from analysis.report.text import MISSING, Prose, count, day, escape, listing, number, percent, significant
+from analysis.report.text import (
+    MISSING,
+    Prose,
+    count,
+    day,
+    escape,
+    listing,
+    number,
+    percent,
+    significant,
+)
 
 MOMENTS = ("date", "timestamp")
 

@@ -147,7 +147,8 @@ def test_what_holds_whatever_the_others_are_called_is_still_told(frame):
     measured = reduce(subscribers(frame.assign(genre=genre)))
     found = {f.claim.key: f for f in judge(NETFLIX.claims, measured)}["top_genres"]
     assert found.verdict is CONTRADICTED
-    assert filled(found.evidence.said, found.evidence.values) == f"Comedy {(genre == 'Comedy').sum():,}"
+    said = filled(found.evidence.said, found.evidence.values)
+    assert said == f"Comedy {(genre == 'Comedy').sum():,}"
     others = verdicts(frame.assign(genre="News"))
     assert others["top_genres"] is others["last_genres"] is UNTELLABLE
 

@@ -226,7 +226,8 @@ def test_reasons_are_told():
             assert words in function(s), (name, function.__name__)
         for function in (say.effects, say.means, say.odds_table, say.calibration_figure):
             assert words not in function(s), (name, function.__name__)
-        assert say.means(s) == "Without a model nothing is learnt here beyond what single traits tell."
+        assert say.means(s) == (
+            "Without a model nothing is learnt here beyond what single traits tell.")
     nobody = SimpleNamespace(model=study.from_people(made(1, 5, None, -50.0)))
     assert "None of the 5 subscribers has churned" in say.answer(nobody)
     assert say.at_risk(nobody) == "Where there is one outcome only, that cannot be asked."

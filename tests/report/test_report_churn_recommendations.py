@@ -96,17 +96,19 @@ def test_two_rates_stand_in_the_order_of_the_words(shipped):
     rows.loc["first_year_less_later", ["rate_a", "rate_b", "difference", "low", "high"]] = (
         0.25, 0.588, -0.338, -0.5, -0.1)
     other = replace(shipped, lengths=replace(shipped.lengths, comparisons=rows))
-    order = "(58.8% against 25.0%, difference 33.8 points, 95% interval 10.0\xa0to\xa050.0; corrected"
+    order = (
+        "(58.8% against 25.0%, difference 33.8 points, 95% interval 10.0\xa0to\xa050.0; corrected")
     for reason in ("lower", "higher", "alike"):
         said = report.why(with_(other, "after_year", Verdict.KEEP, reason), "after_year")
         assert order in said and "of more than 12 months have churned" in said.split(order)[0]
     rows.loc["first_year_less_later", ["rate_a", "rate_b", "difference", "low", "high"]] = (
         0.4, 0.1, 0.3, 0.2, 0.45)
     lower = report.why(with_(other, "after_year", Verdict.CHANGE, "lower"), "after_year")
-    assert "(10.0% against 40.0%, difference −30.0 points, 95% interval −45.0\xa0to\xa0−20.0;" in lower
+    order = "(10.0% against 40.0%, difference −30.0 points, 95% interval −45.0\xa0to\xa0−20.0;"
+    assert order in lower
 
 
-def test_devices_of_other_names_are_not_called_equal(shipped):
+def test_devices_of_other_names_are_not_called_equal():
     frame = subscribers(9, 300, device=["Phone", "TV", "PC"] * 100)
     s = churn.analyse(tables(frame))
     assert tuple(s.recommendations.judged.loc["devices"]) == (Verdict.OPEN, "unnamed")

@@ -161,7 +161,7 @@ def _devices(s: Study, reason: str) -> str:
     )
     equal = bool((pairs["finding"] == "equivalent").all())
     return {
-        "unnamed": f"No device of those compared is called mobile or tablet, as the source has it, so whether these lie behind cannot be told (@sec-netflix-devices).",
+        "unnamed": "No device of those compared is called mobile or tablet, as the source has it, so whether these lie behind cannot be told (@sec-netflix-devices).",
         "lower": f"{said}, and these devices do lie behind: a reason to ask why, before rebuilding anything (@sec-netflix-devices).",
         "higher": f"{said}, and users of mobile or tablet are shown to engage more than those of another device, not less (@sec-netflix-devices).",
         "churn": f"{said}, and that mobile or tablet lie behind is not shown; but churn differs by device (@sec-netflix-traits): begin where it is highest.",
