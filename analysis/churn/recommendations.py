@@ -204,7 +204,8 @@ def _devices(devices: Devices, traits: Traits) -> Judgement:
     """Rests on a device of the source's that engages less than another one.
 
     Reasons: "lower", "higher" (one of them is shown to engage more, and none less), "churn" (that
-    is not shown, but churn differs by device), "alike", "untold".
+    is not shown, but churn differs by device), "unnamed" (none that is compared has a name of the
+    source's), "alike", "untold".
     """
     pairs = devices.pairs.reset_index()
     if pairs.empty:
@@ -218,6 +219,8 @@ def _devices(devices: Devices, traits: Traits) -> Judgement:
         return Evidence.CONTRARY, "higher"
     if "device" in traits.tests.index and traits.tests.loc["device", "found"]:
         return Evidence.ELSEWHERE, "churn"
+    if not (first | second).any():
+        return Evidence.UNTOLD, "unnamed"
     return Evidence.NOT_SHOWN, "alike"
 
 

@@ -9,7 +9,17 @@ import pandas as pd
 
 from analysis.contracts import CONTRACTS, TableContract
 from analysis.report.tables import table
-from analysis.report.text import MISSING, Prose, count, day, escape, listing, number, percent
+from analysis.report.text import (
+    MISSING,
+    Prose,
+    count,
+    day,
+    escape,
+    listing,
+    number,
+    percent,
+    significant,
+)
 
 MOMENTS = ("date", "timestamp")
 
@@ -60,7 +70,12 @@ def _range(row) -> Prose:
         return Prose(MISSING)
     if row.column.endswith("date"):
         return Prose(f"{day(row.lowest)} to {day(row.highest)}")
-    return Prose(f"{number(float(row.lowest))} to {number(float(row.highest))}")
+    # Two decimals where a number has any, more where it would be 0 with them.
+    low, high = (
+        number(value) if value.is_integer() else
+        number(value, 2).rstrip("0").rstrip(".") if abs(value) >= 0.01 else significant(value, 2)
+        for value in (float(row.lowest), float(row.highest)))
+    return Prose(low if row.lowest == row.highest else f"{low} to {high}")
 
 
 def _gaps(s: Study) -> pd.DataFrame:

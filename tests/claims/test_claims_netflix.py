@@ -10,6 +10,7 @@ from held import subscribers
 from analysis.churn.reductions import reduce
 from analysis.claims import NETFLIX, netflix
 from analysis.claims.claim import Arithmetic, Cause, Unseen, Verdict, audit, judge
+from analysis.report.claims import filled
 from analysis.simulate import netflix as simulated
 from analysis.sources import Tables
 
@@ -111,6 +112,47 @@ def test_one_device_one_genre_one_region(frame):
     assert found["top_genres"] is CONTRADICTED
 
 
+OTHERWISE = {
+    "region": ("Europe", "EU", {"most_from_home"}),
+    "region, two": ("Asia", "APAC", {"emerging_fewer", "emerging_churn"}),
+    "genre": ("Sci-Fi", "Science fiction", {"top_genres", "genres_perform"}),
+    "device": ("Mobile", "Phone", {"handheld_lower", "handheld_churn"}),
+    "device, two": ("Smart TV", "TV", {"tv_highest", "tv_figure"}),
+}
+
+
+@pytest.mark.parametrize("case", OTHERWISE)
+def test_a_name_that_is_spelled_otherwise_contradicts_nothing(frame, published, case):
+    name, other, about = OTHERWISE[case]
+    column = case.split(",")[0]
+    renamed = frame.assign(**{column: frame[column].replace(name, other)})
+    measured = reduce(subscribers(renamed))
+    found = {f.claim.key: f for f in judge(NETFLIX.claims, measured)}
+    for key in about:
+        assert found[key].verdict is UNTELLABLE, key
+        said = filled(found[key].evidence.said, found[key].evidence.values)
+        assert said == f"the table has no {column} called {name}", key
+    # What does not set the missing one apart is judged as before.
+    assert found["genres_differ"].verdict is published["genres_differ"]
+    assert found["emerging_below_home"].verdict is SUPPORTED
+
+
+def test_what_holds_whatever_the_others_are_called_is_still_told(frame):
+    """Three quarters are from Europe; and one printed count that is wrong contradicts all three."""
+    most = np.where(frame.index % 4 == 0, "N. America", "Europe")
+    assert verdicts(frame.assign(region=most))["most_from_home"] is SUPPORTED
+    few = np.where(frame.index % 4 == 0, "Europe", "N. America")
+    assert verdicts(frame.assign(region=few))["most_from_home"] is UNTELLABLE
+    genre = frame.genre.replace({"Sci-Fi": "SF", "Action": "Comedy"})
+    measured = reduce(subscribers(frame.assign(genre=genre)))
+    found = {f.claim.key: f for f in judge(NETFLIX.claims, measured)}["top_genres"]
+    assert found.verdict is CONTRADICTED
+    said = filled(found.evidence.said, found.evidence.values)
+    assert said == f"Comedy {(genre == 'Comedy').sum():,}"
+    others = verdicts(frame.assign(genre="News"))
+    assert others["top_genres"] is others["last_genres"] is UNTELLABLE
+
+
 def test_offers_that_raise_churn(frame):
     found = verdicts(frame.assign(promo_used=1 - frame.promo_used))
     assert found["offers_go_with_less"] is CONTRADICTED
@@ -169,7 +211,8 @@ def test_age_and_queries(frame):
 
 
 def test_those_who_churn_are_as_the_report_has_it_or_the_other_way_round(frame):
-    """Little watching and engagement, many queries, few profiles, on tablets, in Asia."""
+    """Little watching and engagement, many queries, few profiles, on tablets and mobiles, in Asia
+    and South America."""
     keys = ("inactive_churn", "queries_and_churn", "engagement_and_churn", "many_profiles",
             "handheld_churn", "emerging_churn")
     for churn, expected in ((frame.churned == 1, SUPPORTED), (frame.churned == 0, CONTRADICTED)):
@@ -179,8 +222,8 @@ def test_those_who_churn_are_as_the_report_has_it_or_the_other_way_round(frame):
             support_queries=np.where(churn, 9, 1) + noise,
             engagement_rate=np.where(churn, 2.0, 8.0) + noise,
             profiles=np.where(churn, 1, 4),
-            device=np.where(churn, "Tablet", "Smart TV"),
-            region=np.where(churn, "Asia", "Africa"),
+            device=np.where(churn, np.where(noise, "Tablet", "Mobile"), "Smart TV"),
+            region=np.where(churn, np.where(noise, "Asia", "South America"), "Africa"),
         ))
         assert {key: found[key] for key in keys} == dict.fromkeys(keys, expected)
         assert found["regions_differ"] is SUPPORTED and found["family_plans"] is UNTELLABLE

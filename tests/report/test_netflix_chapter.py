@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "churn"))
-from test_churn_reductions import ORIGINAL_HEADERS, subscribers
+from test_churn_reductions import ORIGINAL_HEADERS, subscribers, tables
 
+from analysis import churn
+from analysis.report import exploration
 from analysis.report.churn import (
     model,
     offers,
@@ -97,6 +100,41 @@ def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkey
         check(s)
 
 
+@pytest.mark.parametrize("world", [tiny, no_churn])
+def test_why_there_is_no_model_is_said_in_short_and_where_it_would_be(
+    world, tmp_path, monkeypatch
+):
+    write(tmp_path, world())
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+    told = []
+    monkeypatch.setattr(every_sentence, "check", lambda said, code: told.append(said))
+    s = every_sentence.run(CHAPTER, draw=False)["s"]
+    why = model.no_model(s)
+    assert why and [why in said for said in told].count(True) == 2
+    # Nor does the front page, which has both answers in a row, say it twice.
+    assert f"{model.answer(s)} {retention.answer(s)}".count(why) == 1
+    assert "{python} model.answer(service)" in Path("index.qmd").read_text()
+    for said in told:
+        sentences = re.split(r"(?<=[.]) ", said)
+        assert len(sentences) == len(set(sentences)), said
+
+
+def test_ranges_have_the_digits_that_they_need(tmp_path, monkeypatch):
+    frame = subscribers(45, 45, satisfaction_score=6.5, churned=1)
+    frame["daily_watch_hours"] = [0.52, 1.4, 1.05] * 15
+    frame["engagement_rate"] = [1.0, 9.5, 9.0] * 15
+    frame["monthly_income"] = [1000.25, 0.004, 30.0] * 15
+    s = churn.analyse(tables(frame))
+    rows = {
+        line.split("|")[1].strip(): line.split("|")[4].strip()
+        for line in exploration.columns_table(s, "netflix", "subscribers").splitlines()}
+    assert rows["daily\\_watch\\_hours"] == "0.52 to 1.4"
+    assert rows["satisfaction\\_score"] == "6.5"
+    assert rows["engagement\\_rate"] == "1 to 9.5"
+    assert rows["monthly\\_income"] == "0.0040 to 1,000.25"
+    assert rows["age"] == f"{frame.age.min()} to {frame.age.max()}"
+
+
 def _nobody_leaves(s):
     assert traits.answer(s).startswith("Nobody has churned")
     assert s.retention is None and s.model.fit is None
@@ -129,7 +167,8 @@ def _nobody_can_be_enrolled(s):
     for said in (plans.at_risk(s), plans.sizes(s), plans.watch(s), plans.watch_table(s),
                  recommendations.why(s, "test"), recommendations.why(s, "watch")):
         assert said == gone
-    assert s.retention is None and "decide" in retention.answer(s)
+    assert s.retention is None and "decide" in model.answer(s)
+    assert retention.answer(s).endswith("cannot be told without a model (@sec-netflix-model).")
 
 
 def _everybody_has_left(s):

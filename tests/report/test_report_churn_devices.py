@@ -250,3 +250,23 @@ def test_shares_of_divisions_in_words():
     assert report._divisions(0.51) == "51% of random divisions"
     assert [report._of(*n) for n in ((0, 3), (1, 3), (3, 3), (2, 3), (1, 1))] == [
         "none is", "one is", "all are", "two are", "one is"]
+
+
+def test_values_that_are_left_out_are_counted(cases):
+    assert report.left_out(cases("open")) == "No value of these traits is left out."
+    names = [f"D{i}" for i in range(4)]
+    small = made((40, 35, 9, 4), names=names, traits=1)
+    assert report.left_out(small) == (
+        "Values with fewer than 10 subscribers are not compared: 2 devices with 13 subscribers.")
+    assert report.left_out(made((40, 1), traits=1)).endswith("1 device with 1 subscriber.")
+    many = report.left_out(cases("many devices"))
+    assert many == (
+        "Values beyond the 12 largest of a trait are not compared: "
+        f"8 devices with {sum(range(41, 49))} subscribers.")
+    both = made((*range(60, 46, -1), 3), traits=1)
+    assert report.left_out(both) == (
+        "Values with fewer than 10 subscribers or beyond the 12 largest of a trait are not "
+        f"compared: 3 devices with {47 + 48 + 3} subscribers.")
+    of_two = made((5, 3))  # all traits are small
+    said = report.left_out(of_two)
+    assert said.startswith("Values with fewer than 10") and "genres with 8 subscribers" in said

@@ -223,3 +223,10 @@ def test_the_shipped_table_s_verdicts(shipped):
     for f in FUNCTIONS.values():
         if not isinstance(said := f(shipped), p9.ggplot):
             assert "no difference" not in said and "significant" not in said
+
+
+def test_survival_of_all_has_no_interval_of_nothing(cases):
+    """Before the first churn Greenwood's interval is a point, which would feign certainty."""
+    assert "(100.0%" not in report.survival_table(cases("nobody"))
+    assert "100.0%" in report.survival_table(cases("nobody"))
+    assert "% (" in report.survival_table(cases("late"))

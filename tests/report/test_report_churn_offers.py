@@ -279,3 +279,12 @@ def test_equal_strata_take_the_differences_back(shipped):
     assert "a difference is shown" in report.differ(other)
     assert "may come from what is mixed within" not in report.differ(other)
     assert isinstance(rows, pd.DataFrame)
+
+
+def test_rates_that_come_to_as_many_churned_are_not_set_against_them():
+    one = made(subscribers(3, 1, churned=0, promo_used=1))
+    said = report.claims(one)
+    assert "such rates would mean that 43.0% of all had churned. " in said
+    assert "and not 0" not in said
+    ten = report.claims(made(subscribers(3, 10, churned=0, promo_used=1)))
+    assert "43.0% of all had churned, 4 subscribers and not 0. " in ten

@@ -19,7 +19,7 @@ REASONS = {
     "first_months": ("higher", "lower", "ends", "alike"), "genres": ("differs", "alike"),
     "after_year": ("ends", "ended", "none", "lower", "higher", "alike"),
     "inactive": ("lower", "higher", "mixed", "alike"),
-    "devices": ("lower", "higher", "churn", "alike"),
+    "devices": ("lower", "higher", "churn", "unnamed", "alike"),
     "support": ("more", "fewer", "alike"), "profiles": ("lower", "higher", "alike"),
     "markets": ("differs", "alike"), "offers": ("fewer", "more", "open"),
     "test": ("planned", "gone"), "watch": ("planned", "gone"), "feedback": ("behind", "everybody"),
@@ -88,6 +88,55 @@ def test_numbers_are_the_results(shipped):
     said = report.why(shipped, "inactive")
     assert f"is {hours} by hours watched a day (" in said
     assert f"and {rate} by engagement rate (" in said
+
+
+def test_two_rates_stand_in_the_order_of_the_words(shipped):
+    """After a year first, since the sentence is about that, against the first year."""
+    rows = shipped.lengths.comparisons.copy()
+    rows.loc["first_year_less_later", ["rate_a", "rate_b", "difference", "low", "high"]] = (
+        0.25, 0.588, -0.338, -0.5, -0.1)
+    other = replace(shipped, lengths=replace(shipped.lengths, comparisons=rows))
+    order = (
+        "(58.8% against 25.0%, difference 33.8 points, 95% interval 10.0\xa0to\xa050.0; corrected")
+    for reason in ("lower", "higher", "alike"):
+        said = report.why(with_(other, "after_year", Verdict.KEEP, reason), "after_year")
+        assert order in said and "of more than 12 months have churned" in said.split(order)[0]
+    rows.loc["first_year_less_later", ["rate_a", "rate_b", "difference", "low", "high"]] = (
+        0.4, 0.1, 0.3, 0.2, 0.45)
+    lower = report.why(with_(other, "after_year", Verdict.CHANGE, "lower"), "after_year")
+    order = "(10.0% against 40.0%, difference −30.0 points, 95% interval −45.0\xa0to\xa0−20.0;"
+    assert order in lower
+
+
+def test_devices_of_other_names_are_not_called_equal():
+    frame = subscribers(9, 300, device=["Phone", "TV", "PC"] * 100)
+    s = churn.analyse(tables(frame))
+    assert tuple(s.recommendations.judged.loc["devices"]) == (Verdict.OPEN, "unnamed")
+    assert "called mobile or tablet, as the source has it" in report.why(s, "devices")
+    named = churn.analyse(tables(frame.assign(device=["mobile", "TV", "PC"] * 100)))
+    assert tuple(named.recommendations.judged.loc["devices"]) == (Verdict.DROP, "alike")
+    assert "that mobile or tablet lie behind is not shown" in report.why(named, "devices")
+
+
+def test_where_no_trait_is_found_no_recommendation_is_said_to_speak_of_it(shipped):
+    s = churn.analyse(tables(subscribers(45, 45, churned=[0, 0, 1] * 15)))
+    assert s.model.fit is None and not s.traits.tests["found"].any()
+    assert report.unaddressed(s) == (
+        "No trait is found to go with churn, so there is none that the recommendations leave out.")
+    # Without a model the evidence is in the section on single traits.
+    found = replace(s, recommendations=replace(s.recommendations, unaddressed=("age",)))
+    assert "though the evidence does (@sec-netflix-traits)" in report.unaddressed(found)
+    assert "speaks of it (@sec-netflix-traits)" in report.own(found)
+    assert "though the evidence does (@sec-netflix-model)" in report.unaddressed(shipped)
+    assert "speaks of it (@sec-netflix-model)" in report.own(shipped)
+
+
+def test_pairs_of_genres_none_of_which_differ(shipped):
+    tests = shipped.mix.tests.copy()
+    for shown, said in ((0, "none is"), (1, "1 is"), (2, "2 are")):
+        tests.loc["genre", "pairs_shown"] = shown
+        other = replace(shipped, mix=replace(shipped.mix, tests=tests))
+        assert f"pairs of genres, {said} shown to differ" in report.why(other, "genres")
 
 
 def test_what_to_do_names_whom_it_can_reach(shipped):

@@ -223,6 +223,20 @@ def yardstick(s: Study) -> Prose:
     return Prose(text)
 
 
+def left_out(s: Study) -> Prose:
+    """Which values of the traits are not compared, and how many subscribers they have."""
+    rest = s.devices.groups[~s.devices.groups["compared"]]
+    if rest.empty:
+        return Prose("No value of these traits is left out.")
+    told = listing(
+        f"{count(len(part), trait)} with {count(int(part['n'].sum()), 'subscriber')}"
+        for trait, part in rest.groupby(level="trait", sort=False))
+    small = rest["n"] < LEAST_VALUES
+    why = {f"with fewer than {LEAST_VALUES} subscribers": small.any(),
+           f"beyond the {MOST_VALUES} largest of a trait": not small.all()}
+    return Prose(f"Values {listing((x for x, so in why.items() if so), 'or')} are not compared: {told}.")
+
+
 def margin(s: Study) -> Prose:
     """What the margin amounts to."""
     if not s.devices.sd > 0:

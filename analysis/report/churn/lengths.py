@@ -390,7 +390,7 @@ def survival_table(s: Study) -> Prose:
         "Month": row.Index,
         "Subscribed that long": row.at_risk,
         "Still subscribed after it": Prose(
-            percent(row.survival) + (f" ({percents(row.low, row.high)})" if math.isfinite(row.low) else "")),
+            percent(row.survival) + (f" ({percents(row.low, row.high)})" if row.low < row.high else "")),
     } for row in found.itertuples()]
     return table(pd.DataFrame(rows), {
         "Month": number, "Subscribed that long": number, "Still subscribed after it": Prose})

@@ -38,6 +38,9 @@ FLAT = 0.5  # of an area under the ROC curve: a coin
 # Traits whose name is a plural.
 MANY = ("subscription_months", "daily_watch_hours", "support_queries")
 MATTERS = ("shown to matter", "not shown to matter")
+# Where there is no model: `no_model` says why, once; these stand for all that would rest on it.
+UNTOLD = Prose("There is no model here to tell it (@sec-netflix-model).")
+NOT_MADE = Prose("Not made, for want of a model.")
 
 
 # How traits, values and groups are called
@@ -179,7 +182,7 @@ def at_risk(s: Study) -> Prose:
     """Whose outcome one trait decides alone, and who is left."""
     m = s.model
     if m.reason in (study.NOBODY, study.EVERYBODY):
-        return no_model(s)
+        return Prose("Where there is one outcome only, that cannot be asked.")
     if m.decided.empty:
         text = f"Here no trait does: as far as chance can tell, all {number(m.subscribers)} subscribers are at risk"
         return Prose(f"{text}." if m.fit is None else f"{text}, and the model is of all of them.")
@@ -277,7 +280,7 @@ def odds_table(s: Study) -> Prose:
     """Every coefficient, as an odds ratio and in points of risk."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return NOT_MADE
     rows = []
     before = None
     for (trait, level), row in f.coefficients.iterrows():
@@ -298,7 +301,7 @@ def tests_table(s: Study) -> Prose:
     """Each trait of the logit as a whole."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return NOT_MADE
     frame = pd.DataFrame([{
         "Trait": capital(_trait(trait)), "df": int(row["df"]), "Wald χ²": row["wald"],
         "Likelihood ratio χ²": row["likelihood_ratio"], "p, corrected": p_cell(row["p_adjusted"]),
@@ -328,7 +331,7 @@ def odds_figure(s: Study) -> p9.ggplot | Prose:
     """Odds ratios with their intervals; a number from its tenth to its ninetieth percentile."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return NOT_MADE
     order = {trait: place for place, trait in enumerate(f.ranking.index)}
     rows = f.coefficients.reset_index()
     rows["place"] = rows["trait"].map(order)
@@ -393,7 +396,7 @@ def _in_curve(f: Fitted) -> str:
 def effects(s: Study) -> Prose:
     """What the traits that are shown to matter do, the others held equal."""
     if _fit(s) is None:
-        return no_model(s)
+        return UNTOLD
     shown = _shown(s)
     if not shown:
         return Prose(
@@ -413,7 +416,7 @@ def not_shown(s: Study) -> Prose:
     """Which traits are not shown to matter, and how much they still may."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return UNTOLD
     rest = f.ranking[~f.ranking["found"] & ~f.ranking.index.isin(_bent(f))]
     if rest.empty:
         return Prose(f"Every trait in the model is shown to matter.{_in_curve(f)}".replace(" But churn", " Churn"))
@@ -437,7 +440,7 @@ def ranking_table(s: Study) -> Prose:
     """The traits by what is lost without them, with what they move."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return NOT_MADE
     rows = []
     for trait, row in f.ranking.iterrows():
         ranks = (f"{int(row['rank_low'])} to {int(row['rank_high'])}" if row["rank_low"] < row["rank_high"]
@@ -464,7 +467,7 @@ def ranking_figure(s: Study) -> p9.ggplot | Prose:
     """Both measures of what a trait moves, one panel each."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return NOT_MADE
     names = dict(zip(f.ranking.index, _labels([capital(_trait(t)) for t in f.ranking.index]), strict=True))
     panels = ("Deviance lost, points", "Risk moved, points")
     frames = []
@@ -499,7 +502,7 @@ def ranking(s: Study) -> Prose:
     """What moves churn most, how surely, and whether both measures agree."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return UNTOLD
     explained = f.validation.explained
     whole = (
         f"{capital(_trait(f.ranking.index[0]))}, the only trait in the model, {'explain' if f.ranking.index[0] in MANY else 'explains'} {percent(explained)} "
@@ -544,7 +547,7 @@ def moves(s: Study) -> Prose:
     """How far the average risk goes from one end of a trait's values to the other."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return UNTOLD
     if not f.drivers:
         return Prose("No trait is shown to move the average risk from one end of its values to the other.")
     rows = f.ranking.loc[list(f.drivers)]
@@ -592,7 +595,7 @@ def interactions(s: Study) -> Prose:
     """The product of two drivers with the strongest evidence."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return UNTOLD
     if f.interactions.empty:
         return Prose("Here fewer than two traits of the logit are shown to matter, so there is no pair to ask about.")
     (first, second), row = next(iter(f.interactions.sort_values("p_value", kind="stable").iterrows()))
@@ -621,7 +624,7 @@ def calibration_figure(s: Study) -> p9.ggplot | Prose:
     """Predicted against observed shares by groups of cross-validated risk."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return NOT_MADE
     frame = f.validation.calibration
     return (
         figures.Plot(frame, p9.aes("predicted", "observed", ymin="low", ymax="high"))
@@ -644,7 +647,7 @@ def checks_table(s: Study) -> Prose:
     """What is known of the model's worth."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return NOT_MADE
     v = f.validation
     rows = [
         ("Deviance explained, same subscribers", percent(v.explained_fitted)),
@@ -674,7 +677,7 @@ def prediction(s: Study) -> Prose:
     """How well those who churn are told from those who stay."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return UNTOLD
     v, m = f.validation, s.model
     area = v.area
     word = (
@@ -701,7 +704,7 @@ def optimism(s: Study) -> Prose:
     """What the look at its own data flatters, and whether the risks are right."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return UNTOLD
     v = f.validation
     text = (
         f"The area is {number(v.area_fitted.estimate, 3)} on the very subscribers that were fitted and {number(v.area.estimate, 3)} on those not seen; "
@@ -727,7 +730,7 @@ def form(s: Study) -> Prose:
     """Whether the form of the model is in doubt."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return UNTOLD
     doubts = []
     if f.link is not None and f.link.p_value < MISFIT:
         doubts.append(f"the link test warns ({p_value(f.link.p_value)})")
@@ -752,7 +755,7 @@ def means(s: Study) -> Prose:
     """The result in plain words."""
     f = _fit(s)
     if f is None:
-        return no_model(s)
+        return Prose("Without a model nothing is learnt here beyond what single traits tell.")
     if not f.drivers:
         if bent := _bent(f):
             return Prose(
@@ -778,11 +781,11 @@ def means(s: Study) -> Prose:
 def limits(s: Study) -> Prose:
     """What a model of one cross-section cannot say."""
     f = _fit(s)
+    if f is None:
+        return Prose("The table is one picture of subscribers at one time, without dates, so any model of it tells of associations only.")
     text = (
         "The table is one picture of subscribers at one time, without dates: some left and some stayed, and traits were noted at an unknown moment. "
         "So all of this is association.")
-    if f is None:
-        return Prose(text)
     found = set(f.drivers)
     if "promo_used" in found:
         text += " Offers may have been given to those who were content anyway, or refused by those who had decided to leave."

@@ -220,8 +220,11 @@ def claims(s: Study) -> Prose:
         where = "above" if rate < min(CLAIMED.values()) else "below"
         text += (
             f"Both are {where} the churn rate of all subscribers, {percent(rate)}, and that cannot be: with as many users of offers as here, such rates "
-            f"would mean that {percent(s.offers.implied_rate)} of all had churned, {count(round(s.offers.implied_rate * s.offers.subscribers), 'subscriber')} and not {number(s.offers.churned)}."
+            f"would mean that {percent(s.offers.implied_rate)} of all had churned"
         )
+        # Of a few subscribers no whole number may be nearer to the rate than that which churned.
+        would = round(s.offers.implied_rate * s.offers.subscribers)
+        text += "." if would == s.offers.churned else f", {count(would, 'subscriber')} and not {number(s.offers.churned)}."
     known = c["actual"].notna()
     if known.all():
         actual = f"{percent(c.loc['No', 'actual'])} without and {percent(c.loc['Yes', 'actual'])} with an offer"

@@ -52,12 +52,12 @@ def _untold(s: Study) -> str:
     return "The subscribers are too few, or too much alike, to compare them."
 
 
-def _rates(row: pd.Series) -> str:
-    """Two rates of a comparison and what is known of their difference."""
+def _second(row: pd.Series) -> str:
+    """The second rate of a comparison against the first, and what is known of their difference."""
     return (
-        f"{percent(row['rate_a'])} against {percent(row['rate_b'])}, difference "
-        f"{number(100 * row['difference'], 1)} points, 95% interval "
-        f"{interval(100 * row['low'], 100 * row['high'])}; corrected {p_value(row['p_adjusted'])}"
+        f"{percent(row['rate_b'])} against {percent(row['rate_a'])}, difference "
+        f"{number(-100 * row['difference'], 1)} points, 95% interval "
+        f"{interval(-100 * row['high'], -100 * row['low'])}; corrected {p_value(row['p_adjusted'])}"
     )
 
 
@@ -90,7 +90,7 @@ def _after_year(s: Study, reason: str) -> str:
             f"{none}, and that is within the first year: a reward after a year is paid to people who were not going to leave."
         )
     row = s.lengths.comparisons.loc["first_year_less_later"]
-    said = _rates(row)
+    said = _second(row)
     left = f"{number(row['churned_b'])} of {count(int(row['subscribers_b']), 'subscriber')} of more than {YEAR} months {'has' if row['churned_b'] == 1 else 'have'} churned"
     return {
         "none": f"Of the {count(int(row['subscribers_b']), 'subscriber')} of more than {YEAR} months nobody has churned: that there is churn to prevent by then is not shown.",
@@ -124,7 +124,7 @@ def _genres(s: Study, reason: str) -> str:
     row = s.mix.tests.loc["genre"] if known else None
     ranked = (
         f"Nor do the genres differ in size as a ranking suggests: of {count(int(row['pairs']), 'pair')} of genres, "
-        f"{number(row['pairs_shown'])} {'is' if row['pairs_shown'] == 1 else 'are'} shown to differ (@sec-netflix-mix)."
+        f"{number(row['pairs_shown']) if row['pairs_shown'] else 'none'} {'is' if row['pairs_shown'] < 2 else 'are'} shown to differ (@sec-netflix-mix)."
         if known and np.isfinite(row["pairs"]) and row["pairs_shown"] < row["pairs"] else
         "And that a genre is preferred by many does not say that it keeps anybody."
     )
@@ -161,13 +161,14 @@ def _devices(s: Study, reason: str) -> str:
     )
     equal = bool((pairs["finding"] == "equivalent").all())
     return {
+        "unnamed": "No device of those compared is called mobile or tablet, as the source has it, so whether these lie behind cannot be told (@sec-netflix-devices).",
         "lower": f"{said}, and these devices do lie behind: a reason to ask why, before rebuilding anything (@sec-netflix-devices).",
         "higher": f"{said}, and users of mobile or tablet are shown to engage more than those of another device, not less (@sec-netflix-devices).",
         "churn": f"{said}, and that mobile or tablet lie behind is not shown; but churn differs by device (@sec-netflix-traits): begin where it is highest.",
         "alike": f"{said}: " + (
             f"all devices are shown to be equal to within {number(s.devices.margin, 1)} points, and churn is not shown to differ by device either (@sec-netflix-devices)."
             if equal else
-            "that some lie behind is not shown, and neither is it that churn differs by device (@sec-netflix-devices)."),
+            "that mobile or tablet lie behind is not shown, and neither is it that churn differs by device (@sec-netflix-devices)."),
     }[reason]
 
 
@@ -273,6 +274,16 @@ def verdicts(s: Study) -> Prose:
         f"Of the source’s {number(headings.drop(list(STEPS)).sum())} recommendations and {number(len(STEPS))} next steps {told}.")
 
 
+def _matter(s: Study) -> bool:
+    """Whether any trait is found to go with churn: by the model or, without one, alone."""
+    return bool(s.model.fit.drivers if s.model.fit else s.traits.tests["found"].any())
+
+
+def _where(s: Study) -> str:
+    """The section that shows which traits go with churn."""
+    return "@sec-netflix-model" if s.model.fit else "@sec-netflix-traits"
+
+
 def _behind(s: Study, trait: str) -> str:
     """What to find the cause of, where a trait goes with churn."""
     late = FACTORS[PAYMENT][0]
@@ -287,9 +298,11 @@ def unaddressed(s: Study) -> Prose:
     if not 0 < s.churned < s.subscribers:
         return Prose(_untold(s))
     if not names:
-        return Prose("Of every trait that is found to go with churn, some recommendation speaks.")
+        return Prose(
+            "Of every trait that is found to go with churn, some recommendation speaks." if _matter(s) else
+            "No trait is found to go with churn, so there is none that the recommendations leave out.")
     first = names[0]
-    lead = f"No recommendation speaks of {listing(map(labels.trait, names), 'or')}, though the evidence does (@sec-netflix-model)."
+    lead = f"No recommendation speaks of {listing(map(labels.trait, names), 'or')}, though the evidence does ({_where(s)})."
     if first not in s.traits.tests.index:
         return Prose(lead)
     row = s.traits.tests.loc[first]
@@ -308,7 +321,7 @@ def own(s: Study) -> Prose:
     names = s.recommendations.unaddressed
     if names:
         parts.append(
-            f"**Begin with {labels.trait(names[0])}.** It goes with churn, and no recommendation speaks of it (@sec-netflix-model). "
+            f"**Begin with {labels.trait(names[0])}.** It goes with churn, and no recommendation speaks of it ({_where(s)}). "
             f"Find out what lies behind {_behind(s, names[0])}, whether it comes before the wish to leave or after, and test a remedy on those concerned.")
     if s.retention is not None and s.retention.policies.loc["model", "net_low"] > 0:
         r = s.retention

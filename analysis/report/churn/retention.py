@@ -11,7 +11,7 @@ from analysis.churn import retention as study
 from analysis.churn.retention import EVERYBODY, MODEL, SINGLE, Retention
 from analysis.report import figures
 from analysis.report.churn import labels
-from analysis.report.churn.model import no_model
+from analysis.report.churn.model import NOT_MADE
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
@@ -29,6 +29,9 @@ PAYS, LOSES, OPEN = "pays", "loses", "open"
 LINES = ("the model", "one trait", "everybody")
 LEAST_SHOWN = -0.05  # of net benefit in the figure; calling everybody falls without end
 FULL = 0.999  # of all churned: as good as all
+# Where there is no model; the section on it says why.
+NO_ORDER = Prose("Without a model there is no order of risk (@sec-netflix-model).")
+NO_CALLS = Prose("Without a model nothing about calls follows from the table.")
 
 
 def _found(s: Study) -> Retention | None:
@@ -61,7 +64,7 @@ def assumptions(s: Study) -> Prose:
     """What is assumed, and the risk from which a call pays."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NO_ORDER
     text = (
         f"An offer costs {_plain(r.cost)} (the unit of all amounts here, say one monthly fee), for everybody who is called. "
         f"It keeps {percent(r.success, 0)} of those who would have left. Whoever is kept is worth {_plain(r.value)}. "
@@ -75,7 +78,7 @@ def assumptions_table(s: Study) -> Prose:
     """The three assumptions and what follows from them."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NOT_MADE
     rows = [
         ("Cost of an offer, for everybody called", _plain(r.cost)),
         ("Value of a subscriber who is kept, in offers", _plain(r.value / r.cost)),
@@ -92,7 +95,7 @@ def tenths_table(s: Study) -> Prose:
     """Subscribers in the order of their risk."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NOT_MADE
     frame = pd.DataFrame([{
         "In order of risk": _group(row),
         "Subscribers": row["subscribers"],
@@ -108,7 +111,7 @@ def order(s: Study) -> Prose:
     """How far the order of risk sorts those who churn from those who stay."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NO_ORDER
     if len(r.tenths) < 2:
         return Prose("All subscribers have the same risk, so there is no order in which to call them.")
     top, second = r.tenths.iloc[0], r.tenths.iloc[1]
@@ -132,7 +135,7 @@ def gains_figure(s: Study) -> p9.ggplot | Prose:
     """The share of all churned that a share of the subscribers holds, in the order of risk."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NOT_MADE
     g = r.gains.reset_index()
     ends = pd.DataFrame({"share": [0.0, 1.0], "value": [0.0, 1.0]})
     lines = []
@@ -160,7 +163,7 @@ def single(s: Study) -> Prose:
     """What the best trait alone would reach with as many calls."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NO_ORDER
     name = labels.trait(r.single)
     called = int(r.policies.loc[MODEL, "called"])
     calls = count(called, "call") if 0 < called < r.subscribers else f"calls to {percent(1 / study.GROUPS, 0)} of the subscribers"
@@ -185,7 +188,7 @@ def pays(s: Study) -> Prose:
     """Which groups pay for their calls."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NO_ORDER
     if r.break_even > 1:
         return Prose("No group pays for its calls, whatever its risk.")
     found: dict[str, list[str]] = {PAYS: [], LOSES: [], OPEN: []}
@@ -213,7 +216,7 @@ def net_figure(s: Study) -> p9.ggplot | Prose:
     """What calling each group earns per subscriber called."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NOT_MADE
     rows = r.tenths.copy()
     for name in ("net", "net_low", "net_high"):
         rows[name] = rows[name] / rows["subscribers"]
@@ -236,7 +239,7 @@ def policies_table(s: Study) -> Prose:
     """What three ways to choose whom to call would earn."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NOT_MADE
     names = {MODEL: "Risk by the model", SINGLE: f"Risk by {labels.trait(r.single)} alone",
              EVERYBODY: "Everybody"}
     frame = pd.DataFrame([{
@@ -258,7 +261,7 @@ def policy(s: Study) -> Prose:
     """How many are called, what it earns, and what the other ways would."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NO_ORDER
     row = r.policies.loc[MODEL]
     called = int(row["called"])
     everybody = r.policies.loc[EVERYBODY]
@@ -305,7 +308,7 @@ def still_here(s: Study) -> Prose:
     """Whom of those called one can still reach."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NO_ORDER
     called = int(r.policies.loc[MODEL, "called"])
     if called == 0:
         return Prose("Under these assumptions there is nobody to call today either.")
@@ -323,7 +326,7 @@ def sensitivity_table(s: Study) -> Prose:
     """Calls and net value of the model's policy by value and success."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NOT_MADE
     frame = pd.DataFrame([{
         "Keeps, %": Prose(number(100 * success, 0)),
         "Value": Prose(_plain(value)),
@@ -339,7 +342,7 @@ def sensitivity(s: Study) -> Prose:
     """What changes with the assumptions, and what does not."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NO_ORDER
     f = r.sensitivity
     better = int((f["everybody"] > f["net"] + 1e-9).sum())
     gains = int((f["net_low"] > 0).sum())
@@ -355,7 +358,7 @@ def curve_figure(s: Study) -> p9.ggplot | Prose:
     """The decision curve: net benefit by break-even risk."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NOT_MADE
     rows = r.curve.reset_index().melt("threshold", var_name="line", value_name="benefit")
     rows["line"] = pd.Categorical(rows["line"].map(dict(zip(("model", "single", "everybody"), LINES, strict=True))), LINES)
     rows = rows[rows["benefit"] >= LEAST_SHOWN]
@@ -377,7 +380,7 @@ def curve(s: Study) -> Prose:
     """Over which break-even risks the model is the best guide."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NO_ORDER
     others = r.curve[["single", "everybody"]].max(axis=1).clip(lower=0)
     best = r.curve["model"] > others + 1e-12
     if not best.any():
@@ -400,7 +403,7 @@ def means(s: Study) -> Prose:
     """The result in plain words."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return NO_CALLS
     called = int(r.policies.loc[MODEL, "called"])
     net = r.policies.loc[MODEL]
     if called == 0:
@@ -421,7 +424,7 @@ def means(s: Study) -> Prose:
 def limits(s: Study) -> Prose:
     """What the order of risk cannot say."""
     if _found(s) is None:
-        return Prose("Without a model there is no order of risk, and nothing about calls follows from the table.")
+        return NO_CALLS
     return Prose(
         "The net value is for subscribers like these, if their risk is the same next time. The table has no dates, so a risk here is the share who have churned, not the chance to do so "
         "within a month. What an offer costs, brings and achieves is assumed, and that it achieves the same with everybody is the boldest assumption: those most at risk are not "
@@ -436,7 +439,7 @@ def answer(s: Study) -> Prose:
     """Whom to call first, in a sentence or two."""
     r = _found(s)
     if r is None:
-        return no_model(s)
+        return Prose("**Whom to call first** cannot be told without a model (@sec-netflix-model).")
     if len(r.tenths) < 2:
         return Prose("**Whom to call first** cannot be said: all subscribers have the same risk.")
     top = r.tenths.iloc[0]
@@ -451,8 +454,8 @@ def answer(s: Study) -> Prose:
         f"every call pays by their risks, and calling everybody would take {count(called, 'call')}" if called >= r.subscribers else
         f"calling those whose risk is high enough would take {count(called, 'call')}")
     net = f"{_amount(row['net'])} offers net (95% interval {_amounts(row['net_low'], row['net_high'])})"
-    earns = f"and earn {net}" if row["net_low"] > 0 else f"which is not shown to earn anything: {net}"
+    earns = f" and earn {net}" if row["net_low"] > 0 else f", which is not shown to earn anything: {net}"
     here = "nobody" if r.still_here == 0 else "everybody" if r.still_here == called else number(r.still_here)
     is_ = "is" if r.still_here == 1 or here in ("nobody", "everybody") else "are"
     return Prose(
-        f"{text}then among as many subscribers like these, before any has left, {rule} {earns}; of those who are named today, {here} {is_} still there.")
+        f"{text}then among as many subscribers like these, before any has left, {rule}{earns}; of those who are named today, {here} {is_} still there.")
