@@ -193,7 +193,7 @@ def totals(s: Study) -> Prose:
         f"{percent(found.explained, 0)} goes with the number of subscribers of that age; if all ages asked alike, that would be "
         f"{percent(found.expected, 0)} on average, and {percents(found.low, found.high, 0)} in 95 of 100 tables")
     if found.explained >= found.low - 1e-9:
-        text += ". So these totals count heads, and what is left is no more than chance leaves."
+        text += ". So these totals count heads; that more than chance is left is not shown."
     else:
         text += (". That is less than head counts alone would give, so subscribers of some ages log more than those of others.")
     return Prose(text)

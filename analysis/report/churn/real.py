@@ -264,7 +264,7 @@ def pairs(s: Study) -> Prose:
     if spread.p_uniform <= ALPHA:
         text += f", and the p-values are not as uniform as they would be then ({p_value(spread.p_uniform)})."
     else:
-        text += (f", and the p-values are as uniform as they would be then (Kolmogorov–Smirnov distance "
+        text += (f", and that the p-values are less uniform than they would be then is not shown (Kolmogorov–Smirnov distance "
                  f"{number(spread.ks, 2)}, {p_value(spread.p_uniform)}).")
     first, second = (labels.trait(trait) for trait in s.real.largest)
     if p.largest_low > 0:
@@ -469,7 +469,7 @@ def published_relations(s: Study) -> Prose:
     p = s.real.published
     device, queries, c = p.device.interval(), p.queries.interval(), p.cliff
     return Prose(
-        f"Mean engagement by device differs by no more than chance ({p_value(p.device.p_value)}; η at most "
+        f"That mean engagement differs by device is not shown ({p_value(p.device.p_value)}; η at most "
         f"{number(device.high, 2)}), and age goes with support queries by at most {number(queries.high, 2)} "
         f"({p_value(p.queries.p_value)}). "
         f"And churn of {percent(c.rate.estimate, 0)} up to its last month, with none beyond, is a cliff that no "

@@ -266,7 +266,8 @@ def decomposition(s: study.Study) -> Prose:
         for plan, t in s.turnover.items()
     ]
     frame = pd.DataFrame(rows)
-    return table(frame, {name: _one for name in frame.columns[1:]})
+    # With a digit more than the text, so that the parts are seen to add up.
+    return table(frame, {name: _two for name in frame.columns[1:]})
 
 
 def _then(before: float, after: float) -> Prose:
