@@ -228,12 +228,6 @@ def test_why_nothing_is_compared_is_said_once(cases):
     assert why not in report.who(cases("no difference"))
 
 
-def test_the_regression_is_spoken_of_where_there_is_one(cases):
-    assert "regression" in report.limits(cases("no difference"))
-    alone = report.limits(cases("one factor"))
-    assert "regression" not in alone and "by lot" in alone
-
-
 def test_small_groups_together_are_named_and_not_advised(cases):
     labels = report.differences_figure(cases("many groups")).data["label"].astype(str)
     assert "all other occupations" in set(labels) and "all other" not in set(labels)

@@ -178,3 +178,10 @@ def test_the_mix_is_announced_where_it_is_shown(mooc_study):
     assert say.trends(untested) == say.trends_table(untested) == say.NO_TREND
     assert say.mix(of(**WORLDS["a day"])) == say.mix(of(**WORLDS["not given"])) == say.NO_MONTHS
     assert "single day" in say.halves(of(**WORLDS["a day"]))
+
+
+def test_that_no_channel_is_known_is_not_called_free():
+    unknown, free = of(**WORLDS["not given"]), of(**WORLDS["all free"])
+    for function in (say.ceiling, say.ceiling_table, say.relative_table):
+        assert function(unknown) == say.NO_REFERRALS
+        assert function(free) == say.NOTHING_PAID

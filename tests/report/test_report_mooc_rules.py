@@ -276,3 +276,11 @@ def test_a_usual_lift_of_one_is_neither_more_nor_fewer(s, usual, said):
     p = s.rules.pairs
     assert f"{said} independence says" in report.usual(
         changed(s, pairs=replace(p, null=replace(p.null, usual=usual))))
+
+
+def test_courses_without_an_offer_are_counted_where_there_are_any(s):
+    full = changed(s, courses=s.rules.courses.assign(beside=1, after=1))
+    assert report.coverage(full).endswith("one for a later order.")
+    one = full.rules.courses.copy()
+    one.loc[one.index[0], ["beside", "after"]] = 0
+    assert "later order. For the other one the tables" in report.coverage(changed(s, courses=one))

@@ -440,15 +440,6 @@ def answer(s: Study) -> Prose:
     return Prose(text)
 
 
-def limits(s: Study) -> Prose:
-    """What the comparisons can't say."""
-    return paragraph(
-        "All of this describes who came, not what made them so: nobody was given an occupation by lot.",
-        "The regression has no [interactions](glossary.qmd#gl-interaction), so it says what a factor "
-        "does on average over the groups of the others; and it can hold equal only what the tables hold."
-        if s.audience.tests["adjusted_p"].notna().any() else "")
-
-
 def recommendation(s: Study) -> Prose:
     """What follows from it; empty where nothing does."""
     a = s.audience

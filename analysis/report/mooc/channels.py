@@ -37,6 +37,7 @@ LINES = 5  # channels in the figure by month, the largest
 LONGEST = 22  # letters of a label in a figure
 SMALL_PRICE = 0.1  # of the mean order value: what counts as about the same
 NOTHING_PAID = Prose("Nothing was paid, so there is no revenue to compare.")
+NO_REFERRALS = Prose("No user's referral channel is known.")
 NO_MONTHS = Prose(
     f"Orders fall in fewer than {LEAST_MONTHS} months, or name no channel: there is no trend of the mix "
     "to test.")
@@ -356,7 +357,9 @@ def comparisons_table(s: Study) -> Prose:
 def relative_table(s: Study) -> Prose:
     """The value a user as a product of conversion and value a customer, relative to all users."""
     frame = _named(_largest(s.channels.referrals, "users"))
-    if frame.empty or not s.channels.referrals.revenue.sum() > 0:
+    if frame.empty:
+        return NO_REFERRALS
+    if not s.channels.referrals.revenue.sum() > 0:
         return NOTHING_PAID
     show = partial(number, digits=2)
 
@@ -581,7 +584,9 @@ def countries(s: Study) -> Prose:
 def ceiling_table(s: Study) -> Prose:
     """What a user and a customer from each channel may cost at most, given the value so far."""
     frame = _named(_largest(s.channels.referrals, "users"))
-    if frame.empty or not s.channels.referrals.revenue.sum() > 0:
+    if frame.empty:
+        return NO_REFERRALS
+    if not s.channels.referrals.revenue.sum() > 0:
         return NOTHING_PAID
     rows = [
         {
@@ -600,7 +605,9 @@ def ceiling_table(s: Study) -> Prose:
 def ceiling(s: Study) -> Prose:
     """What the ceilings say and don't."""
     frame = _named(s.channels.referrals)
-    if frame.empty or not frame.revenue.sum() > 0:
+    if frame.empty:
+        return NO_REFERRALS
+    if not frame.revenue.sum() > 0:
         return NOTHING_PAID
     best, worst = (frame.loc[frame.value_per_user.idxmax()], frame.loc[frame.value_per_user.idxmin()])
     if len(frame) == 1:

@@ -608,11 +608,11 @@ def coverage(s: Study) -> Prose:
         )
     none = len(c) - either
     text = (
-        f"Of {count(len(c), 'course')} sold, {number(int((c.beside > 0).sum()))} {'has' if (c.beside > 0).sum() == 1 else 'have'} an offer for the same order and {number(int((c.after > 0).sum()))} one for a later order. "
+        f"Of {count(len(c), 'course')} sold, {number(int((c.beside > 0).sum()))} {'has' if (c.beside > 0).sum() == 1 else 'have'} an offer for the same order and {number(int((c.after > 0).sum()))} one for a later order."
     )
     if none:
         text += (
-            f"For {'the other one' if none == 1 else f'the other {number(none)}'} the tables show nothing beyond chance, and nothing is made up: there, show the best-sellers."
+            f" For {'the other one' if none == 1 else f'the other {number(none)}'} the tables show nothing beyond chance, and nothing is made up: there, show the best-sellers."
         )
     return Prose(text)
 
