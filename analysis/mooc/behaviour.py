@@ -62,7 +62,8 @@ class Behaviour:
         reason: Why there are no clusters: "few" users, all "alike" in every measure, "none" told
             apart from chance; None where there are.
         courses_with_total, courses_with_minutes: Correlation of the number of courses with the log
-            of 1 + minutes, in total and per course; None without variation.
+            of 1 + minutes, in total and per course; None without variation or for fewer than three
+            enrolled users.
         cells: Distinct cells of users that clusters are looked for among.
         lost: Share of the variance that lies within cells, which the clusters do not see.
         scale: Index `measure`; `mean` and `sd` that the measures are standardised by (of the users
@@ -179,8 +180,8 @@ def behaviour(users: ir.Table, events: ir.Table) -> Behaviour:
         holm([test.p_value for test in (revenue, completion) if test]), strict=True))
     return Behaviour(
         users=int(about.users), enrolled=enrolled, scored=scored, measures=measures, reason=reason,
-        courses_with_total=_finite(about.with_total),
-        courses_with_minutes=_finite(about.with_minutes),
+        courses_with_total=_finite(about.with_total) if enrolled > 2 else None,
+        courses_with_minutes=_finite(about.with_minutes) if enrolled > 2 else None,
         cells=len(grid.weights), lost=_lost(grid), scale=grid.scale.assign(
             width=[widths[name] for name in measures]),
         choice=choice, found=found, centres=centres, segments=segments,
@@ -309,7 +310,9 @@ def _summary(rows: ir.Table) -> pd.Series:
             f"sd_all__{name}": rows[name].std(how="pop"),
             f"sd_scored__{name}": rows[name].std(how="pop", where=has_quiz),
         }
-    return rows.agg(**found).to_pandas().iloc[0].fillna(0)
+    row = rows.agg(**found).to_pandas().iloc[0]
+    undefined = ["with_total", "with_minutes"]  # stay so, where 0 would be a finding
+    return row.where(row.notna() | row.index.isin(undefined), 0)
 
 
 def _width(sd: float) -> float:
@@ -483,4 +486,4 @@ def _number(value: float | None) -> float | None:
 
 
 def _finite(value: float) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
+    return float(value) if pd.notna(value) and math.isfinite(value) else None

@@ -204,3 +204,19 @@ def test_intervals_hold_the_planted_means():
         _, low, high = study._mean(Moments.of(values), skewed=True)
         held.append(low <= 100 <= high)
     assert stats.binomtest(sum(held), len(held), 0.95).pvalue > 0.001
+
+
+@pytest.mark.parametrize(("minutes", "courses"), [
+    ([10.0], 2), ([10.0, 30.0], np.array([1, 2])), (np.arange(1.0, 9.0), 3),
+    (np.arange(1.0, 9.0), 0)])
+def test_correlations_that_are_not_defined_are_none(minutes, courses):
+    n = len(minutes)
+    found = analysed(made(minutes, np.zeros(n), np.full(n, np.nan), courses))
+    assert found.courses_with_total is None and found.courses_with_minutes is None
+
+
+def test_a_correlation_of_three_is_a_number():
+    found = analysed(made([10.0, 30.0, 20.0], np.zeros(3), np.full(3, np.nan),
+                          np.array([1, 2, 3])))
+    want = np.corrcoef(np.log1p([10.0, 60.0, 60.0]), [1, 2, 3])[0, 1]
+    assert found.courses_with_total == pytest.approx(want) and want != 0

@@ -1,14 +1,20 @@
-"""The chapter on the MOOC: what its source asks for, and every sentence on other people's tables."""
+"""The chapter on the MOOC: what its source asks for, and every sentence on others' tables."""
 
 from __future__ import annotations
 
 import copy
+import re
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 import every_sentence
 import pytest
 import small_tables
+
+from analysis.report.text import plain
+from render import qmd
+from render.qmd import Cell
 
 CHAPTER = Path("chapters/mooc-segmentation.qmd")
 # What the source asks for, in its words.
@@ -97,3 +103,31 @@ def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkey
     small_tables.write(tmp_path, "mooc", copy.deepcopy(world()))
     monkeypatch.setenv("BOOK_DATA", str(tmp_path))
     assert not every_sentence.run(CHAPTER, draw=world is tiny)["s"].shipped
+
+
+SHORT = 80  # letters of a sentence that only refers to another place
+HEAD = 2  # a reason may stand in the chapter's head and where it belongs
+
+
+@pytest.mark.parametrize("world", [one_of_each, nothing_known, nothing_paid])
+def test_a_reason_is_given_once_and_then_referred_to(world, tmp_path, monkeypatch):
+    small_tables.write(tmp_path, "mooc", copy.deepcopy(world()))
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+    said: Counter[str] = Counter()
+    monkeypatch.setattr(every_sentence, "check", lambda text, _code: said.update(
+        sentence for sentence in re.split(r"(?<=[.;]) ", plain(text)) if "|" not in text))
+    every_sentence.run(CHAPTER, draw=False)
+    assert len(said) > 100
+    assert {sentence: n for sentence, n in said.items() if n > HEAD and len(sentence) > SHORT} == {}
+
+
+def test_alternative_texts_say_what_is_drawn_and_not_how_it_came_out():
+    alts = {
+        block.options["label"]: block.options["fig-alt"]
+        for block in qmd.read(every_sentence.ROOT, CHAPTER).blocks
+        if isinstance(block, Cell) and "fig-alt" in block.options
+    }
+    assert len(alts) > 15
+    result = re.compile(r"\ba few\b|\bmost\b|throughout|\brise|\brising|\bfall|flatten|shorter|"
+                        r"three (panels|groups)", re.IGNORECASE)
+    assert [label for label, alt in alts.items() if result.search(alt)] == []

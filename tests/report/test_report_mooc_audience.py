@@ -190,3 +190,54 @@ def test_table_shows_every_group(cases):
 def test_the_figure_shows_value_and_engagement(shipped):
     assert set(report.differences_figure(shipped).data["measure"]) <= set(MEASURES) and RATE in set(
         report.differences_figure(shipped).data["measure"])
+
+
+def factors(markdown):
+    return [[cell.strip() for cell in row.split("|")[1:4]] for row in markdown.splitlines()[2:]]
+
+
+def test_rows_and_counts_tell_their_factor(cases):
+    s = cases("thirty users")
+    pooled = s.audience.pooled["users"]
+    said = report.who(s)
+    for factor in FACTORS:
+        mine = pooled[pooled.index.get_level_values("factor") == factor]
+        assert f"{len(mine)} small groups by {report.NAMES[factor]} ({mine.sum()} users)" in said
+        assert mine.sum() <= s.audience.users
+    assert f"{pooled.sum()} users" not in said
+    rows = factors(report.groups_table(s))
+    assert [row[0] for row in rows] == ["Occupation", "Age group", "Referral channel"]
+    assert {row[1] for row in rows} == {"all other"}
+    rows = factors(report.groups_table(cases("no difference")))
+    assert rows[0][:2] == ["Occupation", "Clerk"] and rows[-1][0] == "Referral channel"
+    assert "stands for" not in report.who(cases("no difference"))
+    one = report.who(cases("one user"))
+    assert "of the only user." in one and "1 small group by occupation (1 user)" in one
+
+
+def test_nobody_is_left_out_where_all_is_known(cases):
+    assert "of all 600 users." in report.who(cases("no difference"))
+    assert "left out" not in report.who(cases("no difference"))
+    assert "left out where that factor is compared" in report.who(cases("one factor"))
+
+
+def test_why_nothing_is_compared_is_said_once(cases):
+    s = cases("one group")
+    why = "every occupation, age group and referral channel"
+    assert [name for name, f in FUNCTIONS.items() if why in str(f(s))] == ["who"]
+    assert why not in report.who(cases("no difference"))
+
+
+def test_small_groups_together_are_named_and_not_advised(cases):
+    labels = report.differences_figure(cases("many groups")).data["label"].astype(str)
+    assert "all other occupations" in set(labels) and "all other" not in set(labels)
+    a = cases("jobs differ").audience
+    renamed = {name: frame.rename(index={"Clerk": study.OTHERS}, level="group")
+               for name, frame in (("comparisons", a.comparisons), ("groups", a.groups))}
+    assert report.recommendation(SimpleNamespace(audience=replace(a, **renamed))) == ""
+
+
+def test_what_is_not_shown_to_go_together_is_told_in_a_sentence(cases):
+    a = cases("no difference").audience
+    apart = replace(a, tied=a.tied.assign(p_adjusted=1.0))
+    assert "go together is not shown" in report.tied(SimpleNamespace(audience=apart))

@@ -185,3 +185,48 @@ def test_shipped_chapter_says_what_was_planted(shipped):
     assert table.count("\n") == 6 and "Never enrolled" in table
     actions = report.actions_table(shipped).splitlines()[2:]
     assert len({row.split("|")[4] for row in actions}) == 4  # each cluster has advice of its own
+
+
+@pytest.mark.parametrize(("total", "each", "said"), [
+    (0.83, 0.04, "the total would have sorted users"),
+    (-0.25, -0.70, "the minutes per course that hang more on how much users bought"),
+    (0.04, -0.40, "the minutes per course that hang more on how much users bought"),
+    (0.40, -0.42, "neither hangs on how much users bought much more than the other"),
+])
+def test_the_choice_of_minutes_per_course_follows_the_correlations(cases, total, each, said):
+    b = cases("two clusters").behaviour
+    text = report.measured(SimpleNamespace(behaviour=replace(
+        b, courses_with_total=total, courses_with_minutes=each)))
+    assert said in text and "matters little" not in text
+    assert f"{total:.2f}, and" in text.replace("\u2212", "-")
+    assert f"per course {each:.2f}:" in text.replace("\u2212", "-")
+
+
+def test_a_correlation_that_is_not_defined_is_no_number(cases):
+    for name in ("one user", "nobody enrolled"):
+        said = report.measured(cases(name))
+        assert "can't be checked" in said and not re.search(r"\d", said)
+
+
+def test_one_user_is_told_of_as_one(cases):
+    one = cases("one user").behaviour
+    told = {scored: report.base(SimpleNamespace(behaviour=replace(one, scored=scored)))
+            for scored in (0, 1)}
+    assert told == {0: "The only user enrolled, and has no quiz score.",
+                    1: "The only user enrolled, and has a quiz score."}
+    two = report.base(SimpleNamespace(behaviour=replace(one, users=2, scored=1)))
+    assert two == ("Of 2 users 1 never enrolled: this one has nothing to watch and is a group by "
+                   "definition. The one who did has a quiz score.")
+    all_of_them = report.base(cases("everybody completed"))
+    assert all_of_them.startswith("All 300 users enrolled. Of the 300 who did, ")
+
+
+def test_why_there_are_no_clusters_is_said_once(cases):
+    for name, short in (("one kind", "There are no clear clusters (@sec-mooc-clusters)."),
+                        ("few", "No clusters could be looked for (@sec-mooc-clusters).")):
+        s = cases(name)
+        why = str(report._none(s))
+        said = {f: str(FUNCTIONS[f](s)) for f in FUNCTIONS}
+        assert sorted(f for f in said if why in said[f]) == ["answer", "choice"]
+        assert said["meaning"] == said["revenue"] == said["actions_table"] == short
+    assert "@tbl-mooc-actions" in report.meaning(cases("two clusters"))

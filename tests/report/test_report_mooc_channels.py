@@ -136,3 +136,52 @@ def test_trends_and_order_values_follow_the_tests(mooc_study):
     apart = SimpleNamespace(channels=replace(
         c, sold=c.sold.assign(order_value_p=np.where(c.sold.index == "Partner", 0.01, 1.0))))
     assert say.order_value(apart).startswith("An order through Partner brings")
+
+
+def test_a_difference_is_split_only_where_it_is_shown(mooc_study):
+    s = mooc_study
+    assert "that channels differ in the value a customer alone is not shown." in say.why(s)
+    both = with_referrals(s, {"customer_p": 0.001})
+    assert "is not shown" not in say.why(both) and say.why(both).endswith("on average.")
+    neither = with_referrals(s, {"customer_p": None, "conversion_p": 0.5})
+    assert "in conversion or the value a customer alone is not shown." in say.why(neither)
+    none = with_referrals(s, {"user_p": 0.786})
+    assert "not shown to differ in value" in say.why(none) and "10%" not in say.why(none)
+    half = np.sqrt(s.channels.referrals.relative_value)
+    split = with_referrals(s, relative_conversion=half, relative_customer=half)
+    assert "one both in whether" in say.why(split) and "5.0 points come" in say.why(split)
+
+
+def test_countries_explain_only_what_is_shown(mooc_study):
+    none = say.countries(with_referrals(mooc_study, {"conversion_p": 0.786}))
+    assert "no difference is shown that countries could explain" in none and "times" not in none
+    assert "hardly the countries" not in none and "@tbl-mooc-referral-parts" in none
+    free = with_referrals(mooc_study, revenue=0.0)
+    assert "@tbl" not in say.countries(free) and "times as well" in say.countries(free)
+
+
+def test_users_may_differ_without_a_channel_to_name(mooc_study):
+    said = say.user_value(with_referrals(mooc_study, {"user_p": 0.01}, user_p=0.5))
+    assert "differ in what they are worth" in said and "no single channel" in said
+    assert "is not shown" not in said
+    alone = with_referrals(
+        mooc_study, {"user_p": 0.5, "customer_p": 0.01}, customer_p=0.01, customer_ratio=1.5)
+    assert "value differs (" in say.customer_value(alone)
+
+
+def test_the_mix_is_announced_where_it_is_shown(mooc_study):
+    said = say.mix(mooc_study)
+    assert "@fig-mooc-mix" in said and "@tbl-mooc-trends" in said
+    c = mooc_study.channels
+    untested = SimpleNamespace(channels=replace(c, trends=c.trends.iloc[:0]))
+    assert "@fig-mooc-mix" in say.mix(untested) and "@tbl" not in say.mix(untested)
+    assert say.trends(untested) == say.trends_table(untested) == say.NO_TREND
+    assert say.mix(of(**WORLDS["a day"])) == say.mix(of(**WORLDS["not given"])) == say.NO_MONTHS
+    assert "single day" in say.halves(of(**WORLDS["a day"]))
+
+
+def test_that_no_channel_is_known_is_not_called_free():
+    unknown, free = of(**WORLDS["not given"]), of(**WORLDS["all free"])
+    for function in (say.ceiling, say.ceiling_table, say.relative_table):
+        assert function(unknown) == say.NO_REFERRALS
+        assert function(free) == say.NOTHING_PAID

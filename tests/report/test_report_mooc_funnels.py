@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import plotnine as p9
@@ -121,3 +124,41 @@ def test_names_that_would_be_markup_are_text():
     said = say.sources_table(made("markup")) + say.courses_table(made("markup"))
     assert not any(name in said for name in MARKUP)
     assert r"\<b\>\=\| \`x\`" in said
+
+
+def test_equal_follow_up_is_explained_where_courses_are_compared(mooc_study):
+    assert "So courses are compared at equal follow-up" in say.fair(mooc_study)
+    none = made("one user")
+    assert "cannot be compared" in say.fair(none)
+    assert "So courses are compared" not in say.fair(none)
+    assert say.courses(none) == say.courses_table(none) == say.NO_COURSES
+    rows = mooc_study.funnel.courses
+    above = SimpleNamespace(funnel=replace(
+        mooc_study.funnel, courses=rows.assign(share=rows["fair"] + 0.1)))
+    assert "lies below the other in none of" in say.fair(above)
+
+
+def test_that_nobody_signed_up_is_said_once():
+    s = made("no sign-ups")
+    said = {f.__name__: str(f(s)) for f in functions(say)}
+    assert sorted(name for name in said if str(say.NOBODY) in said[name]) == ["answer", "counts"]
+    assert said["losses"] == said["steps_table"] == say.NO_FUNNEL
+
+
+def test_one_more_user_is_one(mooc_study):
+    steps = mooc_study.funnel.steps.assign(one_point=1.2)
+    one = SimpleNamespace(funnel=replace(mooc_study.funnel, steps=steps))
+    assert "would bring 1 more user into a course" in say.losses(one)
+    assert re.search(r"would bring \d+ more users into a course", say.losses(mooc_study))
+
+
+def test_why_there_is_no_time_to_completion_is_said_once():
+    nobody = study(platform(200, enrol=0.5, complete=0.0))
+    said = {f.__name__: str(f(nobody)) for f in functions(say_durations)}
+    assert sorted(name for name in said if str(say_durations.NOBODY) in said[name]) == [
+        "answer", "naive"]
+    assert said["median"] == said["times_table"] == (
+        "There is no time to completion (@sec-mooc-durations).")
+    one = made("one user")
+    assert "There are no two sources" in say_durations.pairs_table(one) or (
+        "There is no time" in say_durations.pairs_table(one))

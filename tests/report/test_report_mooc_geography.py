@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -234,3 +235,21 @@ def test_without_revenue_the_rates_are_still_told(mooc_study):
         mooc_study.geography, concentration=None, revenue=None))
     assert say.sales_figure(s) == say.countries_table(s) == say.NO_SALES
     assert "higher in" in say.answer(s) and say.revenue(s).endswith("alike.")
+
+
+def test_how_many_lie_outside_is_counted_in_words_that_fit():
+    calm = study([100, 120, 80, 90], [30, 36, 24, 27], ["PT", "ES", "FR", "DE"])
+    assert say.dispersion(calm).startswith("None of 4 countries lies outside")
+    assert say.stand_outs_table(calm) == "No country is shown to stand out."
+    assert "could be chance alone" in say.recommendation(calm)
+    one = study([2_000, 2_000, 2_000, 100], [600, 600, 600, 60], ["PT", "US", "FR", "DE"])
+    assert say.dispersion(one).startswith("1 of 4 countries lies outside")
+    some = study([2_000, 1_200, 800, 900], [600, 700, 100, 270], ["PT", "US", "FR", "DE"])
+    assert re.match(r"[2-4] of 4 countries lie outside", say.dispersion(some))
+
+
+def test_why_countries_are_not_compared_is_said_once():
+    s = study([100], [30], ["PT"])
+    said = {name: str(text) for name, text in everything(s).items()}
+    assert [name for name in said if str(say.WHY_FEW) in said[name]] == ["spread"]
+    assert said["dispersion"] == said["stand_outs"] == say.FEW

@@ -198,3 +198,26 @@ def test_thousands_of_courses():
     assert len(said["pareto_figure"]._repr_mimebundle_()[0]["image/svg+xml"]) < 45_000
     assert all(len(said[name].splitlines()) <= 14 for name in TABLES)
     assert all(len(said[name]) < 1_500 for name in SENTENCES)
+
+
+def test_what_a_test_takes_for_granted_is_said_where_there_is_one(mooc_study):
+    p = mooc_study.products
+    assert "takes units as independent" in say.shift(mooc_study)
+    for shift in (None, replace(p.shift, p_value=None)):
+        untested = SimpleNamespace(products=replace(p, shift=shift))
+        assert "independent" not in say.shift(untested)
+    changed = SimpleNamespace(products=replace(p, shift=replace(p.shift, p_value=0.001)))
+    assert "changed" in say.shift(changed) and "takes units as independent" in say.shift(changed)
+    two = SimpleNamespace(products=replace(
+        p, shift=replace(p.shift, categories=p.shift.categories.head(2))))
+    assert "for both categories" in say.shift(two) and "all 2" not in say.shift(two)
+
+
+def test_why_laggards_cannot_be_told_is_the_true_reason(mooc_study):
+    few = study([1.0, 0.2, 0.5])
+    assert "without an expectation" in say.regression_to_the_mean(few)
+    assert say.laggards_table(few) == "There is no laggard to show."
+    p = mooc_study.products
+    short = SimpleNamespace(products=replace(p, demand=replace(p.demand, halves=None)))
+    assert "too few to be halved" in say.regression_to_the_mean(short)
+    assert say.pareto_figure(study([1.0])) == "A single course makes no curve."

@@ -230,3 +230,57 @@ def test_pairs_of_the_figure_hold_the_interval(s):
     rows = report.pairs_figure(s).data
     assert isinstance(rows, pd.DataFrame)
     np.testing.assert_allclose(rows["lift"], s.rules.pairs.found["lift"].head(len(rows)))
+
+
+def test_why_there_is_nothing_is_said_once(s):
+    none = no_pairs(s)
+    said = {name: str(function(none)) for name, function in FUNCTIONS.items()}
+    for why, where in ((report.NO_PAIRS, {"usual", "answer"}), (report.NO_STEPS, {"purchases"}),
+                       (report.NO_TRIAL, {"trial"})):
+        assert {name for name in said if str(why) in said[name]} == where
+    assert said["pairs"] == said["spread"] == report.PAIRLESS
+    assert said["steps"] == said["naive"] == report.STEPLESS
+
+
+def test_one_of_a_kind_is_told_as_one(s):
+    r = s.rules
+    sizes = r.pairs.baskets.sizes.head(1).assign(baskets=r.pairs.baskets.baskets)
+    alone = changed(s, pairs=replace(r.pairs, baskets=replace(r.pairs.baskets, sizes=sizes)))
+    assert f"All {r.pairs.baskets.baskets:,} orders hold a single course." in report.sizes(alone)
+    assert "more than one" in report.sizes(s) and "single course" not in report.sizes(s)
+    baskets = replace(r.pairs.baskets, baskets=1, sizes=sizes.assign(baskets=1))
+    one = changed(s, pairs=replace(r.pairs, baskets=baskets))
+    assert report.sizes(one).startswith("The only order holds a single course")
+    nothing = nothing_found(s)
+    assert re.search(r"none of the \d+ courses sold is an offer shown", report.coverage(nothing))
+    assert "For the only course sold no offer is shown" in report.coverage(no_pairs(s))
+    assert "as good an offer as any" not in report.coverage(nothing)
+    pair = replace(nothing.rules.categories, possible=1)
+    assert "The only pair of categories is not shown" in report.categories(
+        changed(nothing, categories=pair))
+    assert re.search(r"None of \d+ pairs of categories is shown", report.categories(nothing))
+    for listed, expected in ((1, "is in"), (0, "is not in")):
+        triple = changed(nothing, triples=replace(
+            nothing.rules.triples, possible=1, listed=listed))
+        assert f"The only possible set of three {expected}" in report.sets(triple)
+    triples = replace(r.triples, possible=1, listed=1, found=r.triples.found.head(1))
+    found = changed(s, triples=triples)
+    assert "orders or more, and is more than its pairs explain: “" in report.sets(found)
+    assert "none of" in report.why_equal(nothing) and "none stands out" in report.why_equal(nothing)
+
+
+@pytest.mark.parametrize(("usual", "said"), [
+    (0.98, "share fewer orders than"), (1.02, "share more orders than"),
+    (0.998, "share about as many orders as"), (1.002, "share about as many orders as")])
+def test_a_usual_lift_of_one_is_neither_more_nor_fewer(s, usual, said):
+    p = s.rules.pairs
+    assert f"{said} independence says" in report.usual(
+        changed(s, pairs=replace(p, null=replace(p.null, usual=usual))))
+
+
+def test_courses_without_an_offer_are_counted_where_there_are_any(s):
+    full = changed(s, courses=s.rules.courses.assign(beside=1, after=1))
+    assert report.coverage(full).endswith("one for a later order.")
+    one = full.rules.courses.copy()
+    one.loc[one.index[0], ["beside", "after"]] = 0
+    assert "later order. For the other one the tables" in report.coverage(changed(s, courses=one))

@@ -143,3 +143,34 @@ def test_not_shown_is_not_called_equal(mooc_study):
         mooc_study.segments, prediction=replace(p, area_differences=better)))
     assert "The segments, taken in their order, do better" in say.scores(s)
     assert "difference 0.050, 95% interval 0.040 to 0.060" in say.scores(s).replace("\u00a0", " ")
+
+
+def test_nobody_called_old_is_said_in_a_sentence(mooc_study):
+    t = mooc_study.segments.tenure
+
+    def said(**fields):
+        return say.tenure(SimpleNamespace(segments=replace(
+            mooc_study.segments, tenure=replace(t, **fields))))
+
+    some = said()
+    assert f"Of {t.recent:,} customers who bought recently" in some and "come early" in some
+    assert f"{t.old_share:.0%}" in some and "none is" not in some
+    none = said(called_old=0, old_share=0.0)
+    assert none.endswith("none is called long gone (1 and 2) by the users table.")
+    assert "early" not in none and ": none" not in none
+    assert "Of 1 customer who bought recently" in said(recent=1, called_old=1, old_share=1.0)
+    assert "early" not in said(old_share=None) and said(old_share=None).endswith(".")
+
+
+def test_why_there_are_no_segments_is_said_once(mooc_study):
+    untold = of(WORLDS["one customer"])
+    told = [f.__name__ for f in SAID if f(untold) == say.UNTOLD]
+    assert sorted(told) == ["answer", "value_score"]
+    assert say.firm(untold) == say.prediction(untold) == (
+        "There are no segments (@sec-mooc-segments-names).")
+    unfollowed = of(WORLDS["a week"])
+    told = [f.__name__ for f in SAID if "don't reach back" in str(f(unfollowed))]
+    assert told == ["prediction"]
+    assert say.moves(unfollowed) == "Nobody could be followed (@sec-mooc-segments-future)."
+    assert say.firm(unfollowed).startswith("@tbl-mooc-stability names the same customers")
+    assert "in money is in @tbl-mooc-moves-revenue: the newcomers brought" in say.moves(mooc_study)

@@ -234,3 +234,56 @@ def test_customers_so_far_are_worth_what_counts_their_having_left(shipped):
     assert "to keep" not in report.ceilings_table(shipped).lower()
     last = value.MARGIN * v.forecast.tenths["value"].iloc[-1]
     assert f"worth between {last:.2f} and" in report.recommendation(shipped)
+
+
+def test_what_is_not_there_is_not_announced(shipped, frames):
+    assert "@fig-mooc-value-matrix shows" in report.matrix(shipped)
+    assert "@tbl-mooc-value-segments holds" in report.against_segments(shipped)
+    assert "@fig-mooc-value-tracking" in report.held_out(shipped)
+    assert "@tbl-mooc-value-ceilings shows" in report.margins(shipped)
+    assert "All channels share the parameters" in report.channels(shipped)
+    assert report.fit(shipped).startswith("A chi-squared test compares the two columns")
+    found = said(study(*CASES["one order"](frames["orders"], frames["users"])))
+    for sentence in ("matrix", "against_segments", "held_out", "margins", "channels", "fit"):
+        assert not re.search("@(fig|tbl)-|chi-squared|parameters", found[sentence]), sentence
+    assert found["matrix"] == found["fit"] == found["parameters_table"] == report.NO_MODEL
+    assert found["holdout"] == found["tracking"] == report.NO_HOLDOUT
+    assert found["formula_depends"] == found["formula_table"] == report.NO_FORMULA
+    assert found["history_uneven"] == "Nobody has bought on a second day."
+    no_segments = with_(shipped, forecast=replace(shipped.value.forecast, by_segment=None))
+    assert report.against_segments(no_segments) == report.NO_SEGMENTS
+
+
+def test_why_nothing_can_be_told_is_said_where_it_belongs(frames):
+    s = study(*CASES["one order"](frames["orders"], frames["users"]))
+    for why, where in ((s.value.no_holdout, {"held_out"}), ("over two periods", {"formula"}),
+                       (s.value.no_purchases, {"how_often", "how_much", "forecast"})):
+        assert {name for name, text in said(s).items() if why in text} == where
+
+
+def test_a_prediction_that_is_not_made_is_not_said_to_rest_on_anything(shipped):
+    assert "the prediction rests on" in report.limits(shipped) or (
+        "takes for granted" in report.limits(shipped))
+    without = report.limits(with_(shipped, forecast=None))
+    assert "would" in without and "the prediction rests" not in without
+    ages = shipped.value.transactions["all"].histories.index.get_level_values("age")
+    assert f"{max(ages) + 1:,} days" in without
+
+
+def test_one_definition_of_who_is_lost_or_none(shipped):
+    v = shipped.value
+    assert "depends on a definition" in report.formula_depends(shipped)
+    one = with_(shipped, formula=v.formula.head(1))
+    assert "No two definitions" in report.formula_depends(one)
+    none = with_(shipped, formula=v.formula.iloc[:0])
+    assert report.formula_depends(none) == report.NO_FORMULA
+    assert "gives no value" in report.formula_against_model(none)
+    assert report.formula_against_model(with_(shipped, forecast=None)) == report.NO_FORECAST
+
+
+def test_one_customer_with_a_single_purchase_counts(shipped):
+    v = shipped.value
+    one = replace(v.history, customers=v.transactions["all"].repeat_customers + 1)
+    told = report.forecast(with_(shipped, history=one))
+    assert "The one with a single purchase counts as" in told
+    assert "with a single purchase all count as" in report.forecast(shipped)

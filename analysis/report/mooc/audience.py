@@ -36,6 +36,7 @@ from analysis.report.text import (
     number,
     p_cell,
     p_value,
+    paragraph,
     percent,
 )
 from analysis.stats.decision import Finding
@@ -52,8 +53,7 @@ LABELS = {
 ENGAGEMENT = (MINUTES, RATE, QUIZ)
 SHOWN = (REVENUE, RATE)  # in the figure: one measure of value, one of engagement
 KINDS = ("as they come", "the other two held equal")
-ALONE = Prose("There are no two groups to compare: every occupation, age group and referral channel "
-              "that is given is the same for all, or held by too few users.")
+ALONE = Prose("There are no two groups of users to compare (@sec-mooc-audience).")  # `who` says why
 MOST_LABEL = 22  # characters of a group's name in the figure
 
 
@@ -105,21 +105,36 @@ def _limits(row: pd.Series, measure: str) -> Prose:
 
 def who(s: Study) -> Prose:
     """What is known of whom."""
+    return paragraph(
+        _known(s), _together(s),
+        "" if _compared(s) else
+        "There are no two groups of users to compare: every occupation, age group and referral channel "
+        "that is given is the same for all, or held by too few users.")
+
+
+def _known(s: Study) -> str:
+    """How many users each factor is known of."""
     a = s.audience
+    if not any(a.missing.values()):
+        every = "the only user" if a.users == 1 else f"all {number(a.users)} users"
+        return f"The tables give the {listing(NAMES.values())} of {every}."
+    known = {factor: a.users - a.missing[factor] for factor in FACTORS}
+    parts = [f"the {NAMES[factor]} of {percent(n / a.users) if n else 'none'}"
+             for factor, n in known.items()]
+    return (f"Of {count(a.users, 'user')} the tables give {listing(parts)}; the others are left out "
+            "where that factor is compared.")
+
+
+def _together(s: Study) -> str:
+    """How many small groups of each factor stand together; empty where none do."""
+    pooled = s.audience.pooled["users"]
     parts = []
     for factor in FACTORS:
-        known = a.users - a.missing[factor]
-        if known == 0:
-            parts.append(f"the {NAMES[factor]} of none")
-        else:
-            parts.append(f"the {NAMES[factor]} of {percent(known / a.users)}")
-    text = f"Of {count(a.users, 'user')} the tables give {listing(parts)}; the others are left out "
-    text += "where that factor is compared."
-    if len(a.pooled):
-        n, users = len(a.pooled), int(a.pooled["users"].sum())
-        text += (f" {count(n, 'small group')}, {count(users, 'user')} in all, "
-                 f"{'stands' if n == 1 else 'stand'} together as “{OTHERS}”.")
-    return Prose(text)
+        mine = pooled[pooled.index.get_level_values("factor") == factor]
+        if len(mine):
+            parts.append(f"{count(len(mine), 'small group')} by {NAMES[factor]} "
+                         f"({count(int(mine.sum()), 'user')})")
+    return f"“{capital(OTHERS)}” stands for {listing(parts)}." if parts else ""
 
 
 def margin(s: Study) -> Prose:
@@ -148,7 +163,7 @@ def tied(s: Study) -> Prose:
     text = f"Here {listing(parts)} go together." if parts else ""
     if len(rest):
         names = listing((f"{NAMES[a]} and {NAMES[b]}" for a, b in rest.index), "or")
-        text += (f"{' ' if text else ''}That {names} do is not shown (V at most "
+        text += (f"{' ' if text else ''}That {names} go together is not shown (V at most "
                  f"{number(rest['v_high'].max(), 2)}).")
     return Prose(text)
 
@@ -188,14 +203,15 @@ def groups_table(s: Study) -> Prose:
         mine = a.groups.loc[factor]
         for name in dict.fromkeys(mine.index.get_level_values("group")):
             found = {m: mine.loc[(name, m)] for m in MEASURES if (name, m) in mine.index}
-            shown = {"Group": group(name), "Users": found[REVENUE]["n"]}
+            shown = {"Factor": capital(NAMES[factor]), "Group": group(name),
+                     "Users": found[REVENUE]["n"]}
             for measure, title in ((BOUGHT, "Bought, %"), (REVENUE, "Revenue per user"),
                                    (RATE, "Videos completed, %"), (QUIZ, "Quiz score")):
                 shown[title] = _limits(found[measure], measure) if measure in found else Prose(
                     MISSING)
             rows.append(shown)
     frame = pd.DataFrame(rows)
-    return table(frame, {"Users": number} | dict.fromkeys(frame.columns[2:], Prose))
+    return table(frame, {"Users": number} | dict.fromkeys(frame.columns[3:], Prose))
 
 
 def differences_figure(s: Study) -> p9.ggplot | Prose:
@@ -209,6 +225,9 @@ def differences_figure(s: Study) -> p9.ggplot | Prose:
         order += [(factor, name) for name in dict.fromkeys(rows.loc[rows["factor"] == factor, "group"])]
     labels = {}
     for key in order:  # no two labels are the same, whatever was cut off
+        if key[1] == OTHERS:
+            labels[key] = f"{OTHERS} {GROUPS[key[0]]}"
+            continue
         text = textwrap.shorten(group(key[1]), MOST_LABEL, placeholder="…")
         text = text if len(text) > 1 else group(key[1])[:MOST_LABEL - 1] + "…"
         while text in labels.values():
@@ -436,7 +455,7 @@ def recommendation(s: Study) -> Prose:
     value = rows["adjusted_standardised"].where(
         rows["adjusted_standardised"].notna(), rows["standardised"])
     finding = rows["adjusted_finding"].where(rows["adjusted_finding"].notna(), rows["finding"])
-    low = value[finding == Finding.LOWER.value]
+    low = value[finding == Finding.LOWER.value].drop(OTHERS, errors="ignore")
     if low.empty:
         return Prose("")
     name = low.idxmin()

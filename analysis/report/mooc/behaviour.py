@@ -39,6 +39,7 @@ ALPHA = 0.05
 MEASURES = {LOG_MINUTES: "minutes watched per course", RATE: "the share of videos completed",
             QUIZ: "the quiz score"}
 TRUSTED, SOLID = 0.6, 0.85  # Jaccard similarity (Hennig 2007)
+ALIKE = 0.05  # correlations that differ by less are about the same
 LEAST_SHOWN = 0.001  # of the enrolled: places with fewer are left out of the picture
 SHAPES = ("o", "s", "^", "D", "v", "P")
 
@@ -94,28 +95,44 @@ def _none(s: Study) -> Prose:
     )
 
 
+def _no_clusters(s: Study) -> Prose:
+    """That there are none, in few words; `choice` says why."""
+    return Prose("There are no clear clusters (@sec-mooc-clusters)." if s.behaviour.reason == "none" else
+                 "No clusters could be looked for (@sec-mooc-clusters).")
+
+
 def measured(s: Study) -> Prose:
-    """Why minutes are taken per course."""
+    """Whether the total or the minutes per course hang more on the number of courses."""
     total, each = s.behaviour.courses_with_total, s.behaviour.courses_with_minutes
     if total is None or each is None:
-        return Prose(
-            "Here everybody has as many courses, or as many minutes, so it makes no difference.")
-    text = (f"Here the number of courses goes with the total (correlation of its logarithm "
-            f"{number(total, 2)}) and with the minutes per course at {number(each, 2)}")
-    if abs(total) > abs(each) + 0.05:
+        return Prose("Here that can't be checked: fewer than three users have enrolled, or all of them "
+                     "in as many courses or for as many minutes.")
+    text = (f"Here the correlation of the number of courses with the logarithm of the total is "
+            f"{number(total, 2)}, and with that of the minutes per course {number(each, 2)}")
+    if abs(total) > abs(each) + ALIKE:
         return Prose(f"{text}: the total would have sorted users by how much they bought.")
-    return Prose(f"{text}: the choice matters little.")
+    if abs(each) > abs(total) + ALIKE:
+        return Prose(f"{text}: it is the minutes per course that hang more on how much users "
+                     "bought, and groups made by them may differ in that as well.")
+    return Prose(f"{text}: neither hangs on how much users bought much more than the other.")
 
 
 def base(s: Study) -> Prose:
     """Who is clustered, who is a group by definition, and who has no score."""
     b = s.behaviour
     never = b.users - b.enrolled
-    text = (f"Of {count(b.users, 'user')} {number(never)} never enrolled: they have nothing to "
-            "watch and are a group by definition.")
+    if never:
+        text = (f"Of {count(b.users, 'user')} {number(never)} never enrolled: "
+                f"{'this one has' if never == 1 else 'they have'} nothing to watch and "
+                f"{'is' if never == 1 else 'are'} a group by definition.")
+    else:
+        text = f"All {number(b.users)} users enrolled."
     if b.enrolled == 0:
         return Prose(text)
     without = b.enrolled - b.scored
+    if b.enrolled == 1:
+        has = f"has {'no' if without else 'a'} quiz score"
+        return Prose(f"{text} The one who did {has}." if never else f"The only user enrolled, and {has}.")
     text += f" Of the {number(b.enrolled)} who did, "
     if b.scored == 0:
         return Prose(text + "none has a quiz score, so the clusters rest on the other measures.")
@@ -158,7 +175,7 @@ def choice_table(s: Study) -> Prose:
     """What each number of clusters scores by each criterion."""
     choice = s.behaviour.choice
     if choice is None:
-        return _none(s)
+        return _no_clusters(s)
     frame = choice.criteria.reset_index()
     shown = pd.DataFrame({
         "Clusters": [Prose(f"**{k}**" if k == choice.k else f"{k}") for k in frame["clusters"]],
@@ -210,7 +227,7 @@ def stability(s: Study) -> Prose:
     """Whether the clusters come back in other samples of the users."""
     b = s.behaviour
     if b.found is None:
-        return _none(s)
+        return _no_clusters(s)
     rows = _clusters(s)
     least, name = rows["stability"].min(), rows["stability"].idxmin()
     if least >= SOLID:
@@ -231,7 +248,7 @@ def without_quiz(s: Study) -> Prose:
     """What the clusters would be without the quiz."""
     b = s.behaviour
     if b.found is None or b.agreement is None:
-        return _none(s) if b.found is None else Prose("The quiz has no part in these clusters.")
+        return _no_clusters(s) if b.found is None else Prose("The quiz has no part in these clusters.")
     text = (f"Clusters by minutes and completion rate alone, as many of them, agree with these at "
             f"an adjusted Rand index of {number(b.agreement, 2)} (1: the same; 0: as by chance)")
     if b.agreement >= 0.8:
@@ -264,7 +281,7 @@ def segments(s: Study) -> Prose:
     """The largest cluster, and what else there is."""
     b = s.behaviour
     if b.found is None:
-        return _none(s)
+        return _no_clusters(s)
     rows = _clusters(s).sort_values("users", ascending=False, kind="stable")
     told = [f"{_who(name)} ({percent(row['users'] / b.enrolled, 0)})" for name, row in rows.iterrows()]
     return Prose(f"Of the enrolled, the largest cluster is that of {told[0]}; then come {listing(told[1:])}.")
@@ -274,7 +291,7 @@ def map_figure(s: Study) -> p9.ggplot | Prose:
     """Where the enrolled lie by minutes per course and completion rate, and in which cluster."""
     b = s.behaviour
     if b.places.empty:
-        return _none(s) if b.found is None else Prose(
+        return _no_clusters(s) if b.found is None else Prose(
             "Minutes and completion rate do not both vary, so there is no such picture.")
     frame = b.places[b.places["users"] >= LEAST_SHOWN * b.enrolled].reset_index()
     order = list(b.centres.index) or [ENROLLED]
@@ -302,7 +319,7 @@ def unseen_figure(s: Study) -> p9.ggplot | Prose:
     """What the clusters did not see: who completes a course, and revenue, with intervals."""
     b = s.behaviour
     if b.found is None:
-        return _none(s)
+        return _no_clusters(s)
     rows = _clusters(s)
     labels = {name: textwrap.fill(name, 27) for name in rows.index}
     panels = {"completed": "Completed a course, %", REVENUE: "Revenue per user"}
@@ -335,7 +352,7 @@ def completion(s: Study) -> Prose:
     """Whether the clusters differ in who completes a course."""
     b = s.behaviour
     if b.found is None:
-        return _none(s)
+        return _no_clusters(s)
     if b.completion is None:
         some = b.segments["completed"].max() > 0
         return Prose(f"{'Everybody' if some else 'Nobody'} enrolled has completed a course, so the "
@@ -361,7 +378,7 @@ def revenue(s: Study) -> Prose:
     """Whether the clusters differ in revenue; never "alike" for "not shown to differ"."""
     b = s.behaviour
     if b.found is None:
-        return _none(s)
+        return _no_clusters(s)
     if b.revenue is None:
         return Prose("Within one of the clusters all brought the same revenue, so the test for "
                      "differences cannot be made.")
@@ -422,7 +439,7 @@ def _action(s: Study, name: str) -> tuple[str, str]:
 def actions_table(s: Study) -> Prose:
     """For each cluster what to try, and what would show that it works."""
     if s.behaviour.found is None:
-        return _none(s)
+        return _no_clusters(s)
     rows = _clusters(s)
     shown = pd.DataFrame([
         {"Users who": capital(name), "Users": row["users"],
@@ -431,6 +448,18 @@ def actions_table(s: Study) -> Prose:
         for name, row in rows.iterrows()
     ])
     return table(shown, {"Users": number, "Not completed any": number})
+
+
+def meaning(s: Study) -> Prose:
+    """What a cluster says and what it doesn't."""
+    if s.behaviour.found is None:
+        return _no_clusters(s)
+    return Prose(
+        "A cluster describes how people learn, not why. Where few of those who watch little complete a "
+        "course, that does not say that they would if they were made to watch: who lacks the time does "
+        "neither. So each line of @tbl-mooc-actions wants a test on a random half of its cluster. "
+        "`analysis.mooc.behaviour.segment_of` gives the list of users."
+    )
 
 
 def answer(s: Study) -> Prose:

@@ -37,9 +37,11 @@ LINES = 5  # channels in the figure by month, the largest
 LONGEST = 22  # letters of a label in a figure
 SMALL_PRICE = 0.1  # of the mean order value: what counts as about the same
 NOTHING_PAID = Prose("Nothing was paid, so there is no revenue to compare.")
+NO_REFERRALS = Prose("No user's referral channel is known.")
 NO_MONTHS = Prose(
-    f"Orders fall in fewer than {LEAST_MONTHS} months, or in a single channel: there is no trend of "
-    "the mix to test.")
+    f"Orders fall in fewer than {LEAST_MONTHS} months, or name no channel: there is no trend of the mix "
+    "to test.")
+NO_TREND = Prose("There is no trend of the mix to test (@sec-mooc-channels-sales).")  # `mix` says why
 
 _money = partial(number, digits=2)
 _percent0 = partial(percent, digits=0)
@@ -150,6 +152,18 @@ def order_value(s: Study) -> Prose:
     return Prose(f"{capital(text)}.")
 
 
+def mix(s: Study) -> Prose:
+    """Where the mix by month and its trend are shown, or why they are not."""
+    drawn = (len(s.channels.monthly.index.levels[0]) >= LEAST_MONTHS
+             and not _named(s.channels.sold).empty)
+    if not drawn:
+        return NO_MONTHS
+    text = "@fig-mooc-mix shows each channel's share of the orders of a month"
+    if s.channels.trends.empty:
+        return Prose(f"{text}; no trend is tested, with a single channel or with shares that none can be fitted to.")
+    return Prose(f"{text}, and @tbl-mooc-trends the test of its trend.")
+
+
 def mix_figure(s: Study) -> p9.ggplot | Prose:
     """Each channel's share of the orders, by month."""
     monthly = s.channels.monthly
@@ -197,7 +211,7 @@ def trends_table(s: Study) -> Prose:
     """The trend of each channel's share of the orders."""
     t = s.channels.trends
     if t.empty:
-        return NO_MONTHS
+        return NO_TREND
     order = _largest(s.channels.sold.loc[s.channels.sold.index.isin(t.index)], "orders").index
     rows = [
         {
@@ -216,7 +230,7 @@ def trends(s: Study) -> Prose:
     """Which channels gain and which lose."""
     t = s.channels.trends
     if t.empty:
-        return NO_MONTHS
+        return NO_TREND
     apart = t[t.p_adjusted <= ALPHA]
     if apart.empty:
         return Prose("No channel's share of the orders is shown to rise or fall; the intervals of the "
@@ -271,8 +285,9 @@ def halves(s: Study) -> Prose:
     """Whether what changed was the size of the business or its mix."""
     h = s.channels.halves
     if h is None or h.within is None:
-        return Prose("There are no orders in one of the halves of the period, so growth and mix can't "
-                     "be told apart.")
+        return Prose(
+            f"{'With orders of a single day' if h is None else 'With no orders in one of the halves'}, "
+            "growth and mix can't be told apart.")
     f = h.by_channel_and_half
     n0, n1 = f.orders_first.sum(), f.orders_second.sum()
     text = (
@@ -285,7 +300,7 @@ def halves(s: Study) -> Prose:
     if len(masked):
         row = masked.loc[masked.mix.idxmin()]
         text += (
-            f" {escape(row.name)} sold {number(row.orders_second - row.orders_first)} orders more, "
+            f" {escape(row.name)} sold {count(int(row.orders_second - row.orders_first), 'order')} more, "
             f"although its share fell: growth of the whole brought it {number(row.growth)}, the mix "
             f"took {number(-row.mix)} away."
         )
@@ -342,7 +357,9 @@ def comparisons_table(s: Study) -> Prose:
 def relative_table(s: Study) -> Prose:
     """The value a user as a product of conversion and value a customer, relative to all users."""
     frame = _named(_largest(s.channels.referrals, "users"))
-    if frame.empty or not s.channels.referrals.revenue.sum() > 0:
+    if frame.empty:
+        return NO_REFERRALS
+    if not s.channels.referrals.revenue.sum() > 0:
         return NOTHING_PAID
     show = partial(number, digits=2)
 
@@ -455,9 +472,12 @@ def user_value(s: Study) -> Prose:
         return Prose("What users of the referral channels are worth can't be compared: there is no "
                      "revenue, or no two channels.")
     up, down = _sides(frame, "user_p", "user_ratio", 1)
-    if d.user_p > ALPHA or not len(up) + len(down):
+    if d.user_p > ALPHA:
         return Prose(f"That users of one referral channel are worth more than those of another is not "
                      f"shown ({p_value(d.user_p)} for all together).")
+    if not len(up) + len(down):
+        return Prose(f"Users of the referral channels differ in what they are worth ({p_value(d.user_p)} "
+                     "for all together), but no single channel can be told from the others.")
     parts = []
     for index, word in ((up, "more"), (down, "less")):
         if len(index):
@@ -485,7 +505,8 @@ def customer_value(s: Study) -> Prose:
             f"{escape(name)} ({number(frame.customer_ratio[name], 2)} times, 95% interval "
             f"{_times(frame.customer_ratio_low[name], frame.customer_ratio_high[name])})"
             for name in (*up, *down)]
-        return Prose(f"Among *customers*, value differs as well ({said}): {listing(parts)} against the "
+        too = " as well" if d.user_p is not None and d.user_p <= ALPHA else ""
+        return Prose(f"Among *customers*, value differs{too} ({said}): {listing(parts)} against the "
                      "others.")
     low, high = told.customer_ratio_low.min(), told.customer_ratio_high.max()
     text = (f"Among *customers* no channel is shown to differ from the others ({said}); the intervals "
@@ -499,10 +520,13 @@ def customer_value(s: Study) -> Prose:
 
 def why(s: Study) -> Prose:
     """Whether users differ in value by conversion or by what customers spend."""
-    frame = _named(s.channels.referrals)
+    d, frame = s.channels.differences, _named(s.channels.referrals)
     frame = frame[(frame.relative_value > 0) & (frame.relative_conversion > 0)]
     if len(frame) < 2:
         return Prose("There are no two referral channels with revenue, so there is nothing to split.")
+    if d.user_p is None or d.user_p > ALPHA:
+        return Prose("Users of the channels are not shown to differ in value, so no difference is split "
+                     "into conversion and the value a customer.")
     weight = frame.users / frame.users.sum()
     logs = {c: np.log(frame[c]) for c in ("relative_value", "relative_conversion",
                                           "relative_customer")}
@@ -512,14 +536,18 @@ def why(s: Study) -> Prose:
         return Prose("All referral channels bring the same value a user.")
     part = float((weight * centred["relative_value"] * centred["relative_conversion"]).sum()) / spread
     if part > 0.75:
-        text = "So channels differ in *whether* a user buys, hardly in how much a customer then spends"
+        text = "The difference is mostly one in *whether* a user buys, less in how much a customer spends"
     elif part < 0.25:
-        text = "So channels differ in *how much* a customer spends, hardly in whether a user buys"
+        text = "The difference is mostly one in *how much* a customer spends, less in whether a user buys"
     else:
-        text = "So channels differ both in whether a user buys and in how much a customer spends"
-    return Prose(
-        f"{text}: where a channel's users are worth 10% more, {number(10 * part, 1)} points come with "
-        f"conversion and {number(10 * (1 - part), 1)} with the value a customer, on average.")
+        text = "The difference is one both in whether a user buys and in how much a customer spends"
+    text += (
+        f": where a channel's users are worth 10% more, {number(10 * part, 1)} points come with conversion "
+        f"and {number(10 * (1 - part), 1)} with the value a customer, on average")
+    alone = [what for what, p in (("conversion", d.conversion_p), ("the value a customer", d.customer_p))
+             if p is None or p > ALPHA]
+    return Prose(f"{text}; that channels differ in {listing(alone, 'or')} alone is not shown." if alone
+                 else f"{text}.")
 
 
 def countries(s: Study) -> Prose:
@@ -530,7 +558,15 @@ def countries(s: Study) -> Prose:
         return Prose("There are no two referral channels to compare.")
     crude = frame.relative_conversion.max() / frame.relative_conversion.min()
     alike = frame.adjusted_conversion.max() / frame.adjusted_conversion.min()
-    text = (f"The best channel converts {significant(crude, 3)} times as well as the worst; with "
+    how = (
+        "The last column of @tbl-mooc-referral-parts therefore compares with the customers that there would "
+        "be if users of each country converted as their country does. "
+        if s.channels.referrals.revenue.sum() > 0 else "")
+    p = s.channels.differences.conversion_p
+    if p is None or p > ALPHA:
+        return Prose(f"{how}Channels are not shown to differ in conversion, so no difference is shown that "
+                     "countries could explain.")
+    text = (f"{how}The best channel converts {significant(crude, 3)} times as well as the worst; with "
             f"countries alike, {significant(alike, 3)} times")
     left = np.log(alike) / np.log(crude) if crude > 1 else 1.0
     if crude <= 1:
@@ -548,7 +584,9 @@ def countries(s: Study) -> Prose:
 def ceiling_table(s: Study) -> Prose:
     """What a user and a customer from each channel may cost at most, given the value so far."""
     frame = _named(_largest(s.channels.referrals, "users"))
-    if frame.empty or not s.channels.referrals.revenue.sum() > 0:
+    if frame.empty:
+        return NO_REFERRALS
+    if not s.channels.referrals.revenue.sum() > 0:
         return NOTHING_PAID
     rows = [
         {
@@ -567,7 +605,9 @@ def ceiling_table(s: Study) -> Prose:
 def ceiling(s: Study) -> Prose:
     """What the ceilings say and don't."""
     frame = _named(s.channels.referrals)
-    if frame.empty or not frame.revenue.sum() > 0:
+    if frame.empty:
+        return NO_REFERRALS
+    if not frame.revenue.sum() > 0:
         return NOTHING_PAID
     best, worst = (frame.loc[frame.value_per_user.idxmax()], frame.loc[frame.value_per_user.idxmin()])
     if len(frame) == 1:
@@ -588,7 +628,7 @@ def answer(s: Study) -> Prose:
     d, frame = s.channels.differences, _named(s.channels.referrals)
     if d.user_p is None or d.user_p > ALPHA or len(frame) < 2:
         text = sold(s)
-        if d.user_p is not None:
+        if d.user_p is not None and len(frame) > 1:
             text += (" That users of one referral channel are worth more than those of another is not "
                      "shown.")
         return Prose(text)

@@ -47,6 +47,11 @@ def _none(s: Study) -> Prose | None:
     return None if s.durations.times.loc[EVERYBODY, "completed"] else NOBODY
 
 
+def _untimed(s: Study) -> Prose | None:
+    """The same in few words; `naive` says why."""
+    return None if _none(s) is None else Prose("There is no time to completion (@sec-mooc-durations).")
+
+
 def _everybody(s: Study) -> pd.Series:
     return s.durations.times.loc[EVERYBODY]
 
@@ -121,7 +126,7 @@ def naive(s: Study) -> Prose:
 
 def median(s: Study) -> Prose:
     """By when a quarter and half of all enrolments are completed, if ever."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     row = _everybody(s)
     quarter, half = (math.isfinite(row[name]) for name in ("q25", "q50"))
@@ -156,7 +161,7 @@ def _named(s: Study) -> list[str]:
 
 def plateau(s: Study) -> Prose:
     """Where the curve ends, and what that says of those who never complete."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     rows = s.durations.horizons
     rows = rows[rows.index.get_level_values("source") == EVERYBODY].droplevel("source")
@@ -182,7 +187,7 @@ def _shares(row: pd.Series) -> Prose:
 
 def clusters(s: Study) -> Prose:
     """How far users with several enrolments widen the intervals."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     rows = s.durations.horizons
     rows = rows[rows.index.get_level_values("source") == EVERYBODY]
@@ -201,7 +206,7 @@ def clusters(s: Study) -> Prose:
 
 def curve_figure(s: Study) -> p9.ggplot | Prose:
     """Share completed by days since enrolment, by source."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     d, named = s.durations, _named(s)[:MOST_LINES]
     curves = {source_name(name): d.curves[name] for name in named} if len(named) > 1 else {
@@ -240,7 +245,7 @@ def _steps(curve: KaplanMeier) -> pd.DataFrame:
 
 def times_table(s: Study) -> Prose:
     """Days to completion, for everybody and by source."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     d = s.durations
     rows = []
@@ -263,11 +268,11 @@ def times_table(s: Study) -> Prose:
 
 def pairs_table(s: Study) -> Prose:
     """Every source against every other."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     d = s.durations
     if d.pairs.empty:
-        return ONE_SOURCE
+        return Prose("There are no two sources to compare.")
     order = d.pairs.assign(far=d.pairs["statistic"]).sort_values("far", ascending=False, kind="stable")
     rows = []
     for (a, b), row in order.iterrows():
@@ -293,7 +298,7 @@ def pairs_table(s: Study) -> Prose:
 
 def sources(s: Study) -> Prose:
     """Whether sources differ in time to completion, and by how much."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     d = s.durations
     if d.pairs.empty:
@@ -334,7 +339,7 @@ def sources(s: Study) -> Prose:
 
 def proportional(s: Study) -> Prose:
     """Whether the hazards are proportional, and whether curves cross."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     d = s.durations
     if d.proportional.empty:
@@ -358,7 +363,7 @@ def proportional(s: Study) -> Prose:
 
 def courses_table(s: Study) -> Prose:
     """The quickest and the slowest courses."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     d = s.durations
     rows = d.course_times
@@ -388,7 +393,7 @@ def courses_table(s: Study) -> Prose:
 
 def courses(s: Study) -> Prose:
     """Whether courses differ in time to completion."""
-    if (nothing := _none(s)) is not None:
+    if (nothing := _untimed(s)) is not None:
         return nothing
     d = s.durations
     rows = d.course_times[d.course_times["p_value"].notna()]
@@ -431,7 +436,7 @@ def answer(s: Study) -> Prose:
     return Prose(
         f"A quarter of all enrolments is completed by **day {number(row['q25'])}**{_in_brackets(row, 'q25', '95% interval ')}, {half}"
         + (
-            f"; the average of those completed so far, {number(row['naive_mean_days'], 0)} days, leaves out all who are not."
+            f"; the average of those completed so far, {count(round(row['naive_mean_days']), 'day')}, leaves out all who are not."
             if row["completed"] < row["enrolments"] else "."
         )
     )

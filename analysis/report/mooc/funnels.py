@@ -47,9 +47,8 @@ OF_STEP = {
     "overall": "completed, of those who signed up",
 }
 NOBODY = Prose("Nobody signed up in the period, so there is no funnel.")
-NO_COURSES = Prose(
-    "No enrolment was followed for a week, so completion cannot be compared between courses."
-)
+NO_FUNNEL = Prose("There is no funnel (@sec-mooc-funnels-counts).")  # `counts` says why
+NO_COURSES = Prose("Completion cannot be compared between courses (@sec-mooc-funnels-courses).")
 
 
 def source_name(source: str) -> str:
@@ -146,7 +145,7 @@ def counts(s: Study) -> Prose:
 def steps_table(s: Study) -> Prose:
     """Conversion and drop-off at each stage, and what a point more would bring."""
     if not _some(s):
-        return NOBODY
+        return NO_FUNNEL
     rows = []
     for (_, row), name in zip(s.funnel.steps.iterrows(), STAGE_NAMES, strict=True):
         first = name == STAGE_NAMES[0]
@@ -168,7 +167,7 @@ def steps_table(s: Study) -> Prose:
 def funnel_figure(s: Study) -> p9.ggplot | Prose:
     """Shares of sign-ups at each stage, for everybody and by source."""
     if not _some(s):
-        return NOBODY
+        return NO_FUNNEL
     total = s.funnel.total.iloc[0]
     parts = {f"Everybody ({total.iloc[0]:,})": total}
     for source, row in _sources(s).iterrows():
@@ -217,7 +216,7 @@ def _order(wide: pd.DataFrame) -> list[str]:
 def losses(s: Study) -> Prose:
     """Where most users are lost, and what a point more at each step would bring."""
     if not _some(s):
-        return NOBODY
+        return NO_FUNNEL
     steps = s.funnel.steps.iloc[1:]
     lost = steps["lost"]
     if not lost.sum():
@@ -237,7 +236,7 @@ def losses(s: Study) -> Prose:
     if not np.isfinite(gain).all() or gain.max() < 1:
         return Prose(said)
     return Prose(
-        f"{said} One percentage point more of sign-ups who enrol would bring {number(steps['one_point'].iloc[0])} more users into a course, and, "
+        f"{said} One percentage point more of sign-ups who enrol would bring {count(round(steps['one_point'].iloc[0]), 'more user')} into a course, and, "
         f"if they went on as the others do, {number(gain[0])} more who complete; one point more of the enrolled who complete brings {number(gain[1])}."
     )
 
@@ -245,7 +244,7 @@ def losses(s: Study) -> Prose:
 def windowed(s: Study) -> Prose:
     """The funnel with a time window, and why it is not a rate."""
     if not _some(s):
-        return NOBODY
+        return NO_FUNNEL
     f = s.funnel
     inside, whole = f.windowed.iloc[0], f.total.iloc[0]
     if not whole.iloc[2]:
@@ -276,7 +275,7 @@ def cohorts(s: Study) -> Prose:
 def sources_table(s: Study) -> Prose:
     """Conversion by source at both steps and overall, as it is and adjusted for country."""
     if not _some(s):
-        return NOBODY
+        return NO_FUNNEL
     rates, adjusted = s.funnel.rates.xs(SOURCE, level="by"), s.funnel.adjusted
     rows = []
     for source in _sources(s).index:
@@ -295,7 +294,7 @@ def sources_table(s: Study) -> Prose:
 def sources_figure(s: Study) -> p9.ggplot | Prose:
     """Both conversions by source with intervals, as they are and adjusted for country."""
     if not _some(s):
-        return NOBODY
+        return NO_FUNNEL
     rates = s.funnel.rates.xs(SOURCE, level="by")
     kept = [source for source in _sources(s).index if source not in (OTHERS, MISSING)]
     if len(kept) < 2:
@@ -437,7 +436,7 @@ def mix(s: Study) -> Prose:
 def countries_table(s: Study) -> Prose:
     """Conversion in the largest countries."""
     if not _some(s):
-        return NOBODY
+        return NO_FUNNEL
     rates = s.funnel.rates.xs(COUNTRY, level="by")
     wide = pd.DataFrame({"first": rates.xs("enrolled", level="step")["users"]})
     order = _order(wide)
@@ -548,7 +547,9 @@ def fair(s: Study) -> Prose:
     """Why completion is compared at equal follow-up, and what the naive share does."""
     rows, days = _compared(s), s.funnel.course_window
     if rows.empty:
-        return NO_COURSES
+        return Prose(
+            "No enrolment was followed for a week, or of every course too few were, so completion cannot be compared between courses."
+        )
     every = s.funnel.courses
     naive = every["completed"].sum() / every["enrolled"].sum()
     level = every["within"].sum() / every["followed"].sum()
@@ -556,7 +557,9 @@ def fair(s: Study) -> Prose:
     return Prose(
         f"An enrolment of last week has had no time to be completed, and counts as a failure in the naive share. Taken over all enrolments {percent(naive)} are completed; "
         f"of those that were followed for {days} days, {percent(level)} were completed within them. "
-        f"The naive share lies below the other in {number(low)} of {count(len(rows), 'course')}."
+        f"The naive share lies below the other in {number(low) if low else 'none'} of {count(len(rows), 'course')}. "
+        "So courses are compared at equal follow-up: of those who enrolled at least so long ago, how many had completed within that time? "
+        "It throws away the youngest enrolments, and is fair; @sec-mooc-durations uses them too."
     )
 
 

@@ -41,8 +41,9 @@ BUBBLES = (0.01, 0.05, 0.2)  # shares of the revenue in the legend
 MOST_NAMED = 6
 BOUGHT = "the share of users who bought"
 COMPLETED = "the share of enrolled users who completed a course"
-NO_SALES = Prose("No revenue comes from a user whose country is known, so there is nothing to show by country.")
-FEW = Prose(
+NO_SALES = Prose("There are no sales by country (@sec-mooc-geography-revenue).")  # `concentration` says why
+FEW = Prose("Countries cannot be compared (@sec-mooc-smoothing).")  # `spread` says why
+WHY_FEW = Prose(
     f"Fewer than {LEAST_COUNTRIES} countries are known, or their users all did the same, so countries cannot be compared."
 )
 
@@ -67,7 +68,7 @@ def concentration(s: Study) -> Prose:
     """How few countries the revenue comes from."""
     c = s.geography.concentration
     if c is None:
-        return NO_SALES
+        return Prose("No revenue comes from a user whose country is known, so there is nothing to show by country.")
     if c.countries == 1:
         return Prose(f"All users whose country is known are in {name(c.first)}.")
     said = f"{percent(c.first_share)} of the revenue whose country is known comes from {name(c.first)}"
@@ -265,14 +266,15 @@ def funnel_figure(s: Study) -> p9.ggplot | Prose:
 
 def spread(s: Study) -> Prose:
     """Whether, and how much, countries truly differ in the share of users who bought."""
-    return _spread(s, "conversion", BOUGHT, "users")
+    return WHY_FEW if s.geography.conversion is None else _spread(s, "conversion", BOUGHT, "users")
 
 
 def completion(s: Study) -> Prose:
     """The same of completion, with those that stand out."""
     found = s.geography.completion
     if found is None:
-        return Prose(f"Completion by country cannot be told: {FEW[0].lower()}{FEW[1:]}")
+        return Prose(
+            f"Completion is not compared: fewer than {LEAST_COUNTRIES} countries of enrolled users are known, or these all did the same.")
     return paragraph(
         _spread(s, "completion", COMPLETED, "enrolled users"),
         _standing_out(found, COMPLETED, partial(_with_size, found.countries)),
@@ -286,8 +288,6 @@ def _corrected(s: Study, measure: str) -> float:
 
 def _spread(s: Study, measure: str, what: str, who: str) -> Prose:
     found = getattr(s.geography, measure)
-    if found is None:
-        return FEW
     prior, p = found.prior, _corrected(s, measure)
     tested = f"corrected {p_value(p)}"
     low, high = 100 * prior.spread_low, 100 * prior.spread_high
@@ -311,14 +311,14 @@ def dispersion(s: Study) -> Prose:
     low, high = limits(found.prior.pooled, frame.trials, 0.95)
     outside = int(((frame.rate < low) | (frame.rate > high)).sum())
     said = (
-        f"{number(outside)} of {count(len(frame), 'country', 'countries')} lie outside the 95% limits, where chance alone would put about {number(0.05 * len(frame), 1)}"
+        f"{number(outside) if outside else 'None'} of {count(len(frame), 'country', 'countries')} {'lies' if outside < 2 else 'lie'} outside the 95% limits, where chance alone would put about {number(0.05 * len(frame), 1)}"
     )
     if found.dispersion < 1.05:
         return Prose(f"{said}; the rates scatter no more than chance makes them.")
     low, high = limits(found.prior.pooled, frame.trials, 0.95, found.dispersion)
     wide = int(((frame.rate < low) | (frame.rate > high)).sum())
     return Prose(
-        f"{said}. The variance of the standardised rates is {number(found.dispersion, 1)} times what chance makes: many countries differ a little from the common share. "
+        f"{said}. The variance of the standardised rates is {number(found.dispersion, 1)} times what chance makes, as where many countries differ a little from the common share. "
         f"Measured against that wider scatter, {count(wide, 'country is', 'countries are')} still outside."
     )
 
@@ -364,7 +364,7 @@ def rankings(s: Study) -> Prose:
     out = [code for code in raw.index if code not in smoothed.index]
     first = raw.iloc[0]
     said = (
-        f"Of the ten countries with the highest raw share, {number(small)} {'is' if small == 1 else 'are'} smaller than the middle country ({number(middle)} users); of the ten with the highest smoothed share, {number(left)}. "
+        f"Of the ten countries with the highest raw share, {number(small)} {'is' if small == 1 else 'are'} smaller than the middle country ({count(round(middle), 'user')}); of the ten with the highest smoothed share, {number(left)}. "
         f"The raw list is led by {name(raw.index[0])} with {percent(first.rate)} of {count(int(first.trials), 'user')}; smoothed it is {percent(first.smoothed)}"
     )
     if not out:
@@ -425,7 +425,7 @@ def stand_outs_table(s: Study) -> Prose:
     frame = found.countries
     some = frame[frame.stands_out != 0].sort_values("difference", ascending=False, kind="stable")
     if some.empty:
-        return stand_outs(s)
+        return Prose("No country is shown to stand out.")
     if len(some) > 2 * TOP:
         some = pd.concat([some.head(TOP), some.tail(TOP)])
     rows = pd.DataFrame({
@@ -487,7 +487,7 @@ def recommendation(s: Study) -> Prose:
     )
     if up.empty and down.empty:
         return Prose(
-            "**Treat countries alike for now.** No country's conversion is shown to differ from the others, so a ranking of countries would follow chance (@sec-mooc-geography)."
+            "**Treat countries alike for now.** No country's conversion is shown to differ from the others, so a ranking of countries could be chance alone (@sec-mooc-geography)."
         )
     parts = []
     if len(up):

@@ -47,7 +47,7 @@ LONGEST = 28  # letters of a title in a figure
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)  # between ticks
 DECISIONS = {PROMOTE: "promote", RETIRE: "retire", KEEP: "keep", WAIT: "wait"}
 NOTHING = Prose(
-    "No course brought any revenue, so there is none to share out among courses and categories."
+    "No course brought any revenue, so there is none to share out."
 )
 FEW = Prose(
     f"Fewer than {LEAST_COURSES} courses with a price have been sold or taken, so what a course should sell cannot be told."
@@ -188,8 +188,10 @@ def borders(s: Study) -> Prose:
 def pareto_figure(s: Study) -> p9.ggplot | Prose:
     """The Pareto curve, its classes, and the courses at their borders."""
     c = s.products.concentration
-    if c is None or c.courses < 2:
-        return pareto(s)
+    if c is None:
+        return NOTHING
+    if c.courses < 2:
+        return Prose("A single course makes no curve.")
     frame = s.products.by_course
     ranked = frame[frame.abc != "free"].sort_values("revenue", ascending=False, kind="stable")
     curve = c.curve.reset_index()
@@ -250,14 +252,17 @@ def shift(s: Study) -> Prose:
         return Prose(
             f"From {day(found.split)} on, compared with before, {said}; there are too few units for a test."
         )
+    rough = (
+        "The test takes units as independent; where customers buy several courses, its p is rather too small than too large, and the intervals are rather too narrow."
+    )
     tested = f"chi-square {number(found.statistic, 1)}, {p_value(found.p_value)}, Cramér’s V {number(found.cramers_v.value, 2)}, 95% interval {interval(found.cramers_v.low, found.cramers_v.high, 2)}"
     if found.p_value <= 0.05:
         size = "but little" if found.cramers_v.high < 0.1 else "and perhaps not little"
         return Prose(
-            f"The mix of categories changed, {size}, from before {day(found.split)} to after ({tested}): {said}."
+            f"The mix of categories changed, {size}, from before {day(found.split)} to after ({tested}): {said}. {rough}"
         )
     return Prose(
-        f"The mix of categories is not shown to differ before and from {day(found.split)} on ({tested}); {said}."
+        f"The mix of categories is not shown to differ between the days before {day(found.split)} and those from it on ({tested}); {said}. {rough}"
     )
 
 
@@ -265,7 +270,7 @@ def _move(found: Shift, category: str) -> str:
     """A category with the change of its share and the interval that holds for all of them."""
     row = found.categories.loc[category]
     return (
-        f"{escape(category)} ({number(100 * row.change, 1)} percentage points, 95% interval for all {number(len(found.categories))} categories "
+        f"{escape(category)} ({number(100 * row.change, 1)} percentage points, 95% interval for {'both' if len(found.categories) == 2 else f'all {number(len(found.categories))}'} categories "
         f"{interval(100 * row.low, 100 * row.high)})"
     )
 
@@ -292,9 +297,8 @@ def regression_to_the_mean(s: Study) -> Prose:
     """Whether those that were lowest stayed so."""
     d = s.products.demand
     if d is None or d.halves is None:
-        return Prose(
-            "Whether the lowest courses stay low cannot be checked: the orders are too few to be halved."
-        )
+        why = "without an expectation no course is known to be low" if d is None else "the orders are too few to be halved"
+        return Prose(f"Whether the lowest courses stay low cannot be checked: {why}.")
     one, two = np.exp(d.first), np.exp(d.second)
     back = 1 - d.second / d.first if d.first else 0.0
     kept = (
@@ -350,7 +354,7 @@ def laggards_table(s: Study) -> Prose:
     """The laggards, the decision and its reason."""
     some = _laggards(s)
     if some.empty:
-        return laggards(s)
+        return Prose("There is no laggard to show.")
     some = some.head(MOST_ROWS)
     rows = pd.DataFrame([
         {
@@ -432,7 +436,7 @@ def free_courses(s: Study) -> Prose:
     frame = s.products.by_course
     free = frame[(frame.abc == "free") & (frame.takers > 0)]
     if free.empty:
-        return Prose("No free course has been taken.")
+        return Prose("No course that costs nothing and brought nothing has been taken.")
     on = free.went_on.sum() / free.takers.sum()
     rate = free.completions.sum() / free.enrolments.sum() if free.enrolments.sum() else float("nan")
     judged = s.products.judged

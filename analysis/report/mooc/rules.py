@@ -40,10 +40,12 @@ KINDS = {BESIDE: "In the same order", AFTER: "In a later order"}
 NO_PAIRS = Prose(
     "No order holds two courses, or there is one course only, so nothing can be said about courses that sell together."
 )
+PAIRLESS = Prose("There are no pairs of courses to look at (@sec-mooc-pairs).")  # `usual` says why
 NONE_FOUND = Prose("No pair of courses stands out, so there is none to show.")
 NO_STEPS = Prose(
     "Nobody bought a second time, or no course is dearer than another, so there is no step up to look at."
 )
+STEPLESS = Prose("There is no step up to look at (@sec-mooc-steps).")  # `purchases` says why
 NONE_UP = Prose("No step up stands out at equal order value, so there is none to show.")
 NO_TRIAL = Prose(
     "The offers could not be tried out: the first two thirds of the days give no pair and no step up to learn from."
@@ -105,7 +107,10 @@ def sizes(s: Study) -> Prose:
     """How large orders are, and which were left out."""
     b = s.rules.pairs.baskets
     several = b.baskets - int(b.sizes.baskets.get(1, 0))
-    text = f"Of {count(b.baskets, 'order')}, {number(several)} ({percent(several / b.baskets)}) {'holds' if several == 1 else 'hold'} more than one course."
+    text = (
+        f"Of {count(b.baskets, 'order')}, {number(several)} ({percent(several / b.baskets)}) {'holds' if several == 1 else 'hold'} more than one course."
+        if several else f"{'The only order holds' if b.baskets == 1 else f'All {number(b.baskets)} orders hold'} a single course."
+    )
     if b.left_out:
         text += (
             f" {count(b.left_out, 'order')} of more than {count(b.largest, 'course')} {'is' if b.left_out == 1 else 'are'} left out: a basket that holds nearly everything says nothing about any pair."
@@ -118,9 +123,13 @@ def usual(s: Study) -> Prose:
     p, c = s.rules.pairs, s.rules.by_customer
     if not _mined(p):
         return NO_PAIRS
+    share = (
+        "about as many orders as" if number(p.null.usual, 2) == "1.00" else
+        f"{'fewer' if p.null.usual < 1 else 'more'} orders than"
+    )
     text = (
         f"Among orders the usual lift is {number(p.null.usual, 2)}: pairs that have nothing to do with each other share "
-        f"{'fewer' if p.null.usual < 1 else 'more'} orders than independence says. "
+        f"{share} independence says. "
     )
     if _mined(c):
         text += (
@@ -138,7 +147,7 @@ def spread(s: Study) -> Prose:
     """Whether pairs vary more than chance alone makes them."""
     p = s.rules.pairs
     if not _mined(p):
-        return NO_PAIRS
+        return PAIRLESS
     n = p.null
     if n.spread == 1.0:
         told = (
@@ -157,7 +166,7 @@ def family(s: Study) -> Prose:
     """How many tests the correction is for."""
     p = s.rules.pairs
     if not _mined(p):
-        return NO_PAIRS
+        return PAIRLESS
     b = p.baskets
     return Prose(
         f"Of {count(p.possible, 'pair')} that the courses sold could make, {number(b.pairs_seen)} {'was' if b.pairs_seen == 1 else 'were'} seen together at least once, and {number(len(b.pairs))} in {number(b.least)} orders or more. "
@@ -169,7 +178,7 @@ def pairs(s: Study) -> Prose:
     """Which pairs stand out."""
     p = s.rules.pairs
     if not _mined(p):
-        return NO_PAIRS
+        return PAIRLESS
     found = p.found
     if found.empty:
         return Prose(
@@ -187,7 +196,7 @@ def pairs_figure(s: Study) -> p9.ggplot | Prose:
     """The lift of each pair found, with its interval, and the usual lift."""
     p = s.rules.pairs
     if not _mined(p):
-        return NO_PAIRS
+        return PAIRLESS
     if p.found.empty:
         return NONE_FOUND
     rows = p.found.head(MOST_SHOWN).reset_index()
@@ -239,7 +248,7 @@ def pairs_table(s: Study) -> Prose:
     """Pairs found, with what their two rules say."""
     p = s.rules.pairs
     if not _mined(p):
-        return NO_PAIRS
+        return PAIRLESS
     if p.found.empty:
         return NONE_FOUND
     items = p.baskets.items.baskets
@@ -272,12 +281,15 @@ def sets(s: Study) -> Prose:
     t = s.rules.triples
     if not t.possible or not _mined(s.rules.pairs):
         return Prose("There are too few courses, or orders of more than one, for sets of three.")
-    tried = f"Of {count(t.possible, 'possible set')} of three, {number(t.listed)} {'is' if t.listed == 1 else 'are'} in {number(t.least)} orders or more"
+    tried = (
+        f"The only possible set of three is {'' if t.listed else 'not '}in {number(t.least)} orders or more" if t.possible == 1 else
+        f"Of {number(t.possible)} possible sets of three, {number(t.listed)} {'is' if t.listed == 1 else 'are'} in {number(t.least)} orders or more"
+    )
     if t.found.empty:
         return Prose(f"{tried}; none is shown to be more than its pairs explain.")
     names, top = t.found.index[0], t.found.iloc[0]
     least = top[["lift_first", "lift_second", "lift_third"]].min()
-    text = f"{tried}, and {number(len(t.found))} {'is' if len(t.found) == 1 else 'are'} more than {'its' if len(t.found) == 1 else 'their'} pairs explain"
+    text = f"{tried}, and is more than its pairs explain" if t.possible == 1 else f"{tried}, and {number(len(t.found))} {'is' if len(t.found) == 1 else 'are'} more than {'its' if len(t.found) == 1 else 'their'} pairs explain"
     return Prose(
         f"{text}{', first of all' if len(t.found) > 1 else ''}: {listing(_title(s, name) for name in names)}, bought together {count(int(top.baskets), 'time')}. "
         f"Whichever of the three an order holds, the other two go together at least {_times(least)} as often in it as if they were independent there."
@@ -321,9 +333,7 @@ def _between(s: Study, one: str, other: str) -> pd.DataFrame:
 def categories_table(s: Study) -> Prose:
     """Categories that stand out, and the pairs of courses that make it."""
     c = s.rules.categories
-    if not _mined(c):
-        return Prose("No order holds courses of two categories, so nothing can be said about them.")
-    if c.found.empty:
+    if not _mined(c) or c.found.empty:
         return Prose("No two categories stand out, so there are none to show.")
     rows = []
     for (one, other), row in c.found.head(MOST_ROWS).iterrows():
@@ -350,8 +360,9 @@ def categories(s: Study) -> Prose:
     if not _mined(c):
         return Prose("No order holds courses of two categories, so nothing can be said about them.")
     if c.found.empty:
+        one = c.possible == 1
         return Prose(
-            f"None of {count(c.possible, 'pair')} of categories is shown to share more orders than is usual (usual lift {number(c.null.usual, 2)})."
+            f"{'The only pair of categories is not' if one else f'None of {number(c.possible)} pairs of categories is'} shown to share more orders than is usual (usual lift {number(c.null.usual, 2)})."
         )
     excess, made = 0.0, 0.0
     without = 0
@@ -389,11 +400,11 @@ def why_equal(s: Study) -> Prose:
     """What comparing at equal value changes."""
     t = s.rules.steps
     if t is None:
-        return NO_STEPS
+        return STEPLESS
     found, explained = len(t.found), len(t.explained)
     text = (
-        f"If later purchases of any value are compared, {number(t.crude_found)} of {count(t.null.tests, 'possible step')} up would be significant; "
-        f"at equal value {number(found + explained)} {'stands' if found + explained == 1 else 'stand'} out"
+        f"If later purchases of any value are compared, {number(t.crude_found) if t.crude_found else 'none'} of {count(t.null.tests, 'possible step')} up would be significant; "
+        f"at equal value {number(found + explained) if found + explained else 'none'} {'stands' if found + explained < 2 else 'stand'} out"
     )
     if explained:
         text += f", and {number(found)} {'is' if found == 1 else 'are'} left once courses that lead to the same one are held against each other"
@@ -411,7 +422,7 @@ def steps(s: Study) -> Prose:
     """Which steps up stand out."""
     t = s.rules.steps
     if t is None:
-        return NO_STEPS
+        return STEPLESS
     if t.found.empty:
         return Prose(
             "No course is shown to lead to a dearer one. Steps that few customers take can't be told from chance."
@@ -431,7 +442,7 @@ def usual_step(s: Study) -> Prose:
     """What is usual among steps up."""
     t = s.rules.steps
     if t is None:
-        return NO_STEPS
+        return STEPLESS
     if not math.isfinite(t.null.usual):
         return Prose("Steps up are too few to tell what is usual among them.")
     text = f"The usual odds ratio, over all steps up but those found, is {number(t.null.usual, 2)}"
@@ -466,7 +477,7 @@ def naive(s: Study) -> Prose:
     """What plain sequences would have said."""
     t = s.rules.steps
     if t is None:
-        return NO_STEPS
+        return STEPLESS
     claims = t.naive[t.naive.found.astype(bool)]
     hold = int(claims.holds.sum()) if len(claims) else 0
     found = len(t.found)
@@ -484,7 +495,7 @@ def steps_table(s: Study) -> Prose:
     """Steps found."""
     t = s.rules.steps
     if t is None:
-        return NO_STEPS
+        return STEPLESS
     if t.found.empty:
         return NONE_UP
     rows = pd.DataFrame([
@@ -509,7 +520,7 @@ def steps_figure(s: Study) -> p9.ggplot | Prose:
     """Odds ratios at equal value and at any value, of steps that hold and of steps that don't."""
     t = s.rules.steps
     if t is None:
-        return NO_STEPS
+        return STEPLESS
     if t.found.empty and t.only_crude.empty and t.explained.empty:
         return NONE_UP
     parts = _parts(t)
@@ -593,15 +604,15 @@ def coverage(s: Study) -> Prose:
     either = int(((c.beside > 0) | (c.after > 0)).sum())
     if not either:
         return Prose(
-            f"For none of {count(len(c), 'course')} sold is there an offer that goes beyond chance; the best-selling courses are as good an offer as any."
+            f"{'For the only course sold no offer is' if len(c) == 1 else f'For none of the {number(len(c))} courses sold is an offer'} shown to go beyond chance; until one is, offer the courses that sell best."
         )
     none = len(c) - either
     text = (
-        f"Of {count(len(c), 'course')} sold, {number(int((c.beside > 0).sum()))} {'has' if (c.beside > 0).sum() == 1 else 'have'} an offer for the same order and {number(int((c.after > 0).sum()))} one for a later order. "
+        f"Of {count(len(c), 'course')} sold, {number(int((c.beside > 0).sum()))} {'has' if (c.beside > 0).sum() == 1 else 'have'} an offer for the same order and {number(int((c.after > 0).sum()))} one for a later order."
     )
     if none:
         text += (
-            f"For {'the other one' if none == 1 else f'the other {number(none)}'} the tables show nothing beyond chance, and nothing is made up: there, show the best-sellers."
+            f" For {'the other one' if none == 1 else f'the other {number(none)}'} the tables show nothing beyond chance, and nothing is made up: there, show the best-sellers."
         )
     return Prose(text)
 
@@ -609,7 +620,7 @@ def coverage(s: Study) -> Prose:
 def trial_table(s: Study) -> Prose:
     """Hits of the offers and of best-sellers on days that they were not learned from."""
     if not s.rules.trial:
-        return NO_TRIAL
+        return Prose("There were no offers to try out.")
     rows = pd.DataFrame([
         {
             "Offers": KINDS[kind], "Occasions": t.occasions, "Customers": t.customers,

@@ -67,25 +67,23 @@ def _or_dash(show, value: float) -> Prose:
     return show(value) if value is not None and np.isfinite(value) else Prose(MISSING)
 
 
+UNTOLD = Prose(
+    "The customers can't be put into segments: they all bought last on the same day, or all bought "
+    "equally often for equal amounts."
+)
+
+
 def _untold(s: Study) -> Prose | None:
-    """What to say where customers can't be told apart."""
-    if s.segments.value_by is None:
-        return Prose(
-            "The customers can't be put into segments: they all bought last on the same day, or all "
-            "bought equally often for equal amounts."
-        )
-    return None
+    """What to say where customers can't be told apart; `value_score` says why."""
+    return Prose("There are no segments (@sec-mooc-segments-names).") if s.segments.value_by is None else None
 
 
 def _unfollowed(s: Study) -> Prose | None:
-    """What to say where nobody could be followed."""
+    """What to say where nobody could be followed; `prediction` says why."""
     if (said := _untold(s)) is not None:
         return said
     if s.segments.prediction is None:
-        return Prose(
-            f"The orders don't reach back {s.segments.between} days before {day(s.segments.as_of)} "
-            "with customers to tell apart, so nobody could be followed from one date to another."
-        )
+        return Prose("Nobody could be followed (@sec-mooc-segments-future).")
     return None
 
 
@@ -137,8 +135,8 @@ def ties(s: Study) -> Prose:
 
 def value_score(s: Study) -> Prose:
     """What the score of value is made of."""
-    if (said := _untold(s)) is not None:
-        return said
+    if s.segments.value_by is None:
+        return UNTOLD
     return Prose({
         "both": "The score of value is the mean of the scores of frequency and monetary value, "
                 "halves rounded up.",
@@ -270,14 +268,15 @@ def tenure(s: Study) -> Prose:
     if t.kappa is not None:
         text += f"; Cohen's kappa is {number(t.kappa, 2)}, where 0 is what chance would give"
     text += "."
-    if t.old_share is not None:
-        text += (
-            f" Of the {number(t.recent)} who bought recently (scores 4 and 5), {percent(t.old_share, 0)} "
-            f"({percents(t.old_low, t.old_high, 0)}) are called long gone (1 and 2) by the users "
-            "table, only because they came early"
-        )
-        text += "." if t.called_old else ": none."
-    return Prose(text)
+    if t.old_share is None:
+        return Prose(text)
+    who = f"Of {count(t.recent, 'customer')} who bought recently (scores 4 and 5)"
+    if not t.called_old:
+        return Prose(f"{text} {who}, none is called long gone (1 and 2) by the users table.")
+    return Prose(
+        f"{text} {who}, {percent(t.old_share, 0)} ({percents(t.old_low, t.old_high, 0)}) "
+        f"{'is' if t.called_old == 1 else 'are'} called long gone (1 and 2) by the users table, only "
+        f"for having come early.")
 
 
 # Where customers go
@@ -354,7 +353,8 @@ def moves(s: Study) -> Prose:
     if m.revenue.sum() > 0:
         came = m.share_of_revenue["newly came"]
         text += (
-            f" The newcomers brought {percent(came, 0)} of the half year's revenue, those who moved "
+            " What this means in money is in @tbl-mooc-moves-revenue: the newcomers brought "
+            f"{percent(came, 0)} of the half year's revenue, those who moved "
             f"up {percent(m.share_of_revenue['moved up'], 0)}, those who stayed "
             f"{percent(m.share_of_revenue['stayed'], 0)} and those who slipped "
             f"{percent(m.share_of_revenue['slipped'], 0)}."
@@ -380,6 +380,16 @@ def stability_table(s: Study) -> Prose:
     ]
     frame = pd.DataFrame(rows)
     return table(frame, dict.fromkeys(frame.columns[1:], Prose))
+
+
+def firm(s: Study) -> Prose:
+    """How the firmness of segments is looked at."""
+    if (said := _untold(s)) is not None:
+        return said
+    return Prose(
+        "@tbl-mooc-stability names the same customers again at a slightly earlier date, or by a slightly "
+        "other rule. Kappa is the agreement beyond chance: 0 is what chance would give, 1 is full "
+        "agreement [@cohen1960].")
 
 
 def stability(s: Study) -> Prose:
@@ -484,8 +494,13 @@ def _sides(frame: pd.DataFrame, side: str) -> list[str]:
 
 def prediction(s: Study) -> Prose:
     """Whether segments differ in who went on to buy."""
-    if (said := _unfollowed(s)) is not None:
+    if (said := _untold(s)) is not None:
         return said
+    if s.segments.prediction is None:
+        return Prose(
+            f"The orders don't reach back {s.segments.between} days before {day(s.segments.as_of)} "
+            "with customers to tell apart, so nobody could be followed from one date to another."
+        )
     p = s.segments.prediction
     start = (f"Of {count(p.customers, 'customer')} of {day(s.segments.before)}, "
              f"{percent(p.buyers / p.customers, 0)} bought in the {s.segments.between} days after.")
@@ -663,8 +678,8 @@ def actions_table(s: Study) -> Prose:
 
 def answer(s: Study) -> Prose:
     """Who the customers are, and whether their segments say anything."""
-    if (said := _untold(s)) is not None:
-        return said
+    if s.segments.value_by is None:
+        return UNTOLD
     frame = s.segments.sizes
     best = frame.loc[["Champions", "Loyal"]]
     n, revenue = best.customers.sum(), best.revenue.sum()

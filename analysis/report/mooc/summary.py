@@ -60,7 +60,7 @@ def conclusion(s: Study) -> Prose:
     signed_up, enrolled, completed = s.funnel.total.iloc[0]
     said = [
         f"Of {count(s.scope.users, 'user')}, {percent(s.value.history.customers / s.scope.users, 0)} "
-        "have bought a course."
+        f"{'has' if s.scope.users == 1 else 'have'} bought a course."
     ]
     if signed_up:
         said.append(

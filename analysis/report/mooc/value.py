@@ -73,10 +73,12 @@ def _sure(i: Interval, digits: int = 2) -> Prose:
     return Prose(f"{number(i.estimate, digits)} (95% interval {_limits(i.low, i.high, digits)})")
 
 
-NO_MODEL = Prose("Without a model of repeat purchases there is nothing to show here.")
-NO_FORECAST = Prose("Without a prediction of value there is nothing to show here.")
-NO_SEGMENTS = Prose("The customers are too alike to be divided into segments.")
-NO_HOLDOUT = Prose("Without a check against later purchases there is nothing to show here.")
+# Each says where to read why.
+NO_FORMULA = Prose("There is no churn for the formula (@sec-mooc-value-formula).")
+NO_MODEL = Prose("There is no model of repeat purchases (@sec-mooc-value-model).")
+NO_FORECAST = Prose("There is no prediction of value (@sec-mooc-value-forecast).")
+NO_SEGMENTS = Prose("There are no segments (@sec-mooc-segments-names).")
+NO_HOLDOUT = Prose("There is no check against later purchases (@sec-mooc-value-check).")
 
 
 def _purchases(s: Study) -> Purchases | Prose:
@@ -90,7 +92,7 @@ def _forecast(s: Study) -> Forecast | Prose:
 
 
 def _holdout(s: Study) -> Holdout | Prose:
-    """The check against the held-out days, if there is one; `holdout` says why there is none."""
+    """The check against the held-out days, if there is one; `held_out` says why there is none."""
     return NO_HOLDOUT if s.value.holdout is None else s.value.holdout
 
 
@@ -121,6 +123,8 @@ def history_uneven(s: Study) -> Prose:
         return Prose("So there is nothing to spread.")
     if h.top_share is None or h.customers < LEAST_CUSTOMERS:
         again = round(h.again * h.customers)
+        if not again:
+            return Prose("Nobody has bought on a second day.")
         return Prose(
             f"{count(again, 'customer has', 'customers have')} bought on more than one day.")
     again = (
@@ -142,7 +146,7 @@ def formula_table(s: Study) -> Prose:
     """The ingredients of the formula for several definitions of who is lost."""
     frame = s.value.formula
     if frame.empty:
-        return _no_formula(s)
+        return NO_FORMULA
     rows = [
         {
             "Lost after": Prose(count(days, "day")),
@@ -160,18 +164,14 @@ def formula_table(s: Study) -> Prose:
     return table(shown, dict.fromkeys(shown.columns, Prose))
 
 
-def _no_formula(s: Study) -> Prose:
-    return Prose(
-        "The orders do not reach over two periods in which customers bought, so there is no churn to "
-        "put into the formula."
-    )
-
-
 def formula(s: Study) -> Prose:
     """The formula with its numbers, for the longest period."""
     frame = s.value.formula
     if frame.empty:
-        return _no_formula(s)
+        return Prose(
+            "The orders do not reach over two periods in which customers bought, so there is no churn "
+            "to put into the formula."
+        )
     days, row = int(frame.index[-1]), frame.iloc[-1]
     if not row.order_value > 0:
         return Prose("Nobody has paid of late, so the formula gives 0, whatever the churn.")
@@ -197,7 +197,8 @@ def formula_depends(s: Study) -> Prose:
     frame = s.value.formula.dropna(subset=["value"])
     frame = frame[frame["value"] > 0]
     if len(frame) < 2:
-        return Prose("With a single definition of who is lost, there is nothing to compare it with.")
+        return NO_FORMULA if s.value.formula.empty else Prose(
+            "No two definitions of who is lost give a value here, so none can be compared with another.")
     low, high = frame["value"].idxmin(), frame["value"].idxmax()
     times = frame["value"].max() / frame["value"].min()
     text = (
@@ -214,9 +215,11 @@ def formula_depends(s: Study) -> Prose:
 
 def formula_against_model(s: Study) -> Prose:
     """The formula and the model on the same customers, over the same days."""
-    f, frame = s.value.forecast, s.value.formula.dropna(subset=["value"])
-    if f is None or frame.empty or frame.index[-1] not in f.by_period.index:
-        return Prose("There is no better prediction to hold against the formula.")
+    if isinstance(f := _forecast(s), Prose):
+        return f
+    frame = s.value.formula.dropna(subset=["value"])
+    if frame.empty or frame.index[-1] not in f.by_period.index:
+        return Prose("The formula gives no value that the model below could be held against.")
     days = int(frame.index[-1])
     promised, model = frame["year_value"].iloc[-1], f.by_period.loc[days]
     text = (
@@ -377,14 +380,18 @@ def fit(s: Study) -> Prose:
         f"parameters come from the same customers, p {between} {number(g.p_value, 3)}; Cohen’s w = {number(g.effect.value, 3)}, "
         f"95% interval {interval(g.effect.low, g.effect.high, 3)}"
     )
+    how = (
+        "A chi-squared test compares the two columns, and Cohen's w says how far they are apart: 0 where "
+        "they agree in all classes, and 0.1 is called small."
+    )
     if g.p_value < ALPHA:
-        return Prose(f"The counts differ from the model’s by more than chance would make them "
+        return Prose(f"{how} The counts differ from the model’s by more than chance would make them "
                      f"({said}); the table shows where, and by how much.")
     if low < ALPHA:
-        return Prose(f"Whether the counts differ from the model’s by more than chance is open "
+        return Prose(f"{how} Whether the counts differ from the model’s by more than chance is open "
                      f"({said}).")
     return Prose(
-        f"The counts are as near to the model’s as chance would bring them ({said}). That does not "
+        f"{how} The counts are as near to the model’s as chance would bring them ({said}). That does not "
         "prove the model; it says that this many customers do not refute it."
     )
 
@@ -420,9 +427,12 @@ def matrix(s: Study) -> Prose:
     """That the same silence means different things."""
     if isinstance(p := _purchases(s), Prose):
         return p
+    if p.matrix.empty:
+        return Prose("What silence means can't be told yet.")
+    shown = "@fig-mooc-value-matrix shows what the model makes of a customer's history."
     frame = p.matrix["alive"].unstack("frequency")
-    if frame.empty or frame.shape[1] < 2:
-        return Prose("All who bought again did so equally often, so there is one kind of silence.")
+    if frame.shape[1] < 2:
+        return Prose(f"{shown} All who bought again did so equally often, so there is one kind of silence.")
     seldom = int(frame.columns[0])
     often = int(max(x for x in frame.columns if x <= 8))
     turned = frame[frame[often] < frame[seldom]].dropna()
@@ -430,13 +440,13 @@ def matrix(s: Study) -> Prose:
     if turned.empty:
         row, weeks = frame.iloc[-1], int(frame.index[-1])
         return Prose(
-            f"After {count(weeks, 'week')} of silence, a customer with {times} is still there with "
+            f"{shown} After {count(weeks, 'week')} of silence, a customer with {times} is still there with "
             f"a probability of {percent(row[seldom], 0)}, one with {often} with {percent(row[often], 0)}."
         )
     longer = turned[turned[often] < 0.5 * turned[seldom]]
     row = (longer if len(longer) else turned).iloc[0]
     return Prose(
-        f"Silence has no fixed meaning. After {count(int(row.name), 'week')} of it, a customer with "
+        f"{shown} Silence has no fixed meaning. After {count(int(row.name), 'week')} of it, a customer with "
         f"{times} is still there with a probability of {percent(row[seldom], 0)}; one with {often}, "
         f"who used to buy often, only with {percent(row[often], 0)}. "
         "For the first it is an ordinary pause, for the second a break with the habit."
@@ -444,6 +454,17 @@ def matrix(s: Study) -> Prose:
 
 
 # The check against later purchases
+
+
+def held_out(s: Study) -> Prose:
+    """How predictions are checked, or why they can't be."""
+    if s.value.holdout is None:
+        return Prose(
+            f"Predictions can't be checked against later purchases: {s.value.no_holdout}.")
+    return Prose(
+        "The last third of the days is held out, both models are fitted to the days before, and their "
+        "predictions are compared with what came: over time in @fig-mooc-value-tracking, and by "
+        "customers' earlier purchases in @fig-mooc-value-holdout.")
 
 
 def tracking_figure(s: Study) -> p9.ggplot | Prose:
@@ -521,10 +542,8 @@ def holdout_figure(s: Study) -> p9.ggplot | Prose:
 
 def holdout(s: Study) -> Prose:
     """The totals of the holdout: purchases and revenue, predicted and actual."""
-    h = s.value.holdout
-    if h is None:
-        return Prose(
-            f"Predictions can't be checked against later purchases: {s.value.no_holdout}.")
+    if isinstance(h := _holdout(s), Prose):
+        return h
     customers = int(h.by_frequency["customers"].sum())
     text = (
         f"Fitted to the purchases up to {day(h.split)} alone, the model predicts "
@@ -606,9 +625,10 @@ def forecast(s: Study) -> Prose:
         f"times in the next {HORIZON} days, for {_sure(f.total, 0)}: {_sure(f.value)} a customer. "
         f"Of the {number(again)} who have bought again, an expected {percent((f.alive - once) / again, 0)} "
         "have not left for good."
-        + (f" The {number(once)} with a single purchase all count as still there: the model lets "
-           "customers leave only after a repeat purchase, and those who will never come back are to "
-           "it customers who buy very seldom." if once else "")
+        + (f" {'The one' if once == 1 else f'The {number(once)}'} with a single purchase "
+           f"{'counts' if once == 1 else 'all count'} as still there: the model lets customers leave only "
+           "after a repeat purchase, and those who will never come back are to it customers who buy very "
+           "seldom." if once else "")
     )
 
 
@@ -698,6 +718,17 @@ def concentration(s: Study) -> Prose:
     return Prose(text)
 
 
+def against_segments(s: Study) -> Prose:
+    """What the table by segment compares."""
+    if isinstance(f := _forecast(s), Prose):
+        return f
+    if f.by_segment is None:
+        return NO_SEGMENTS
+    return Prose(
+        "The segments of @sec-mooc-segments-names rest on what customers did, the model on how purchases "
+        "come about. @tbl-mooc-value-segments holds one against the other, for the same customers.")
+
+
 def segments_table(s: Study) -> Prose:
     """Customers by segment."""
     if isinstance(f := _forecast(s), Prose):
@@ -771,9 +802,17 @@ def channels(s: Study) -> Prose:
     """Whether a channel's customers are worth more."""
     if isinstance(f := _forecast(s), Prose):
         return f
-    test = f.channel_test
-    if test is None:
+    if f.channel_test is None:
         return Prose("There are no two known referral channels to compare.")
+    return paragraph(
+        _channels_told(f),
+        "All channels share the parameters of one model, which draws them together; a channel whose "
+        "customers behave differently from the first day on shows it with delay.")
+
+
+def _channels_told(f: Forecast) -> str:
+    """Which channels' customers are shown to be worth more, or what their difference could be."""
+    test = f.channel_test
     known = f.against_rest.dropna(subset=["p_adjusted"])
     said = (
         f"Welch’s F = {number(test.statistic, 2)}, {p_value(test.p_value)}, of the variance between "
@@ -843,6 +882,14 @@ def starts(s: Study) -> Prose:
 # What it means
 
 
+def margins(s: Study) -> Prose:
+    """That the margin is an assumption."""
+    shown = s.value.forecast is not None or s.value.formula["value"].notna().any()
+    return Prose(
+        "The tables hold no cost, so the margin is an assumption"
+        + (", and @tbl-mooc-value-ceilings shows what hangs on it." if shown else "."))
+
+
 def ceilings_table(s: Study) -> Prose:
     """What customers are worth at several margins, new ones and those so far."""
     rows = []
@@ -910,6 +957,12 @@ def limits(s: Study) -> Prose:
     ages = t.histories.index.get_level_values("age") if len(t.histories) else [0]
     seen = int(max(ages)) + 1
     text = f"The customer known longest has been observed for {count(seen, 'day')}"
+    if s.value.forecast is None:
+        return Prose(
+            f"{text}. " + (
+                f"A prediction of the {HORIZON} days ahead would rest on the shape of a model more than "
+                "on what was seen." if seen < HORIZON else
+                f"Predicting {HORIZON} would take for granted that customers go on as they did."))
     if seen < HORIZON:
         return Prose(
             f"{text}, less than the {HORIZON} days ahead: the prediction rests on the shape of the "
