@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.customers import Study
 from analysis.customers.lift import Action
 from analysis.report.customers import lift, looks, seasons
-from analysis.report.text import Prose, paragraph, percent
+from analysis.report.text import Prose, percent
 
 FEW = 0.01  # of the users, who may bring
 MUCH = 0.25  # ... so much of the revenue that averages depend on them
@@ -57,8 +57,7 @@ def recommendations(s: Study) -> Prose:
         )
     if s.seasons.effect("purchases", "trend"):
         items.append(
-            "**Compare with the model, not with last month.** "
-            + paragraph(seasons.before_and_after(s), seasons.next_peak(s))
+            f"**Compare with the model, not with last month.** {seasons.against_the_model(s)}"
         )
     if s.drivers.models.area is not None and s.drivers.models.area.estimate < 0.7:
         items.append(
