@@ -17,11 +17,16 @@ def conclusion(s: Study) -> Prose:
     if not t.payers:
         return Prose("Nobody bought anything in the period, so there is no business to describe yet.")
     repeat = t.repeat_payers / t.payers
-    text = (
-        f"{percent(1 - t.payer_share, 0)} of those who registered had not bought by the end of the "
-        f"period, and {percent(1 - t.active_users / t.users, 0)} had not even come to a paywall or "
-        f"a purchase; of those who bought, {percent(repeat, 0)} bought again."
-    )
+    again = "nobody" if not t.repeat_payers else percent(repeat, 0)
+    if t.payers == t.users:
+        text = f"All who registered had bought by the end of the period; of them, {again} bought again."
+    else:
+        silent = 1 - t.active_users / t.users
+        text = (
+            f"{percent(1 - t.payer_share, 0)} of those who registered had not bought by the end of the "
+            f"period{f', and {percent(silent, 0)} had not even come to a paywall or a purchase' * (silent > 0)}"
+            f"; of those who bought, {again} bought again."
+        )
     top = _top_share(s)
     if top is not None and top > MUCH:
         text += (
