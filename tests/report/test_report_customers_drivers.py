@@ -80,6 +80,13 @@ def test_figures_and_trials_are_announced_where_there_are_some(usual):
     assert "in several ways" in say.four_numbers(odd("one device"))
     assert "This pair does not mention paying" in say.devices_by_country(usual)
     assert "This pair" not in say.devices_by_country(odd("one country"))
+    for f, words in ((say.devices_by_country, "users of two countries"), (say.rule, "no table")):
+        assert words in f(odd("nobody")) and words not in f(usual)
+    kept = usual.drivers.models.ratio.tests.assign(p_adjusted=0.9)
+    ratio = replace(usual.drivers.models.ratio, tests=kept)
+    s = SimpleNamespace(drivers=replace(
+        usual.drivers, models=replace(usual.drivers.models, ratio=ratio)))
+    assert "That revenue differs by " in say.money_ratio(s)
     assert "no model of revenue" in say.money_table(odd("no payers"))
     assert say.money_table(usual).startswith("|")
 

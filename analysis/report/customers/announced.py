@@ -35,7 +35,7 @@ def t_steps(s: Study) -> Prose:
 def sampling(s: Study) -> Prose:
     """The figure of sampling distributions."""
     if s.lift.normality is None:
-        return Prose("Users whose revenue varies can tell.")
+        return Prose("Only users whose revenue varies can tell.")
     sizes = listing(number(size) for size in SIZES)
     return Prose(
         f"These very users can tell: @fig-customers-sampling draws thousands of samples of {sizes} of "

@@ -176,7 +176,7 @@ def rule(s: Study) -> Prose:
     """Whether the chi-squared distribution may be used, and what was done where not."""
     tests = s.drivers.associations
     if tests.empty:
-        return Prose("Here nothing can be held against it.")
+        return Prose("Here there is no table to hold against it.")
     failed = tests[~tests["rule_holds"]]
     least = tests["smallest_expected"].min()
     if failed.empty:
@@ -224,7 +224,7 @@ def devices_by_country(s: Study) -> Prose:
     tests, cells = s.drivers.associations, s.drivers.association_cells
     tests = tests[(tests["row_factor"] == "country") & (tests["column_factor"] == "device")]
     if tests.empty:
-        return Prose("Countries cannot be compared by their devices here: there is only one of either.")
+        return Prose("Countries cannot be compared by their devices here: that takes users of two countries and of two devices.")
     test = tests.iloc[0]
     cells = cells[(cells["row_factor"] == "country") & (cells["column_factor"] == "device")]
     counts = cells.pivot(index="row", columns="column", values="observed")
@@ -792,7 +792,7 @@ def money_ratio(s: Study) -> Prose:
         parts.append(f"Revenue also differs by {listing(names)}.")
     names = [FACTORS[f] for f in rest if f != "device"]
     if names:
-        parts.append(f"That it differs by {listing(names, 'or')} is not shown.")
+        parts.append(f"That revenue differs by {listing(names, 'or')} is not shown.")
     return Prose(" ".join(parts))
 
 

@@ -536,12 +536,11 @@ def watched(s: Study) -> Prose:
     longest = int(seen["day"].max())
     shortest = int(seen.loc[seen["at_risk"] == s.totals.users, "day"].max())
     if longest == shortest:
-        return Prose(f"The period ends on a day, and by then every user had been watched for "
-                     f"{count(longest, 'day')}.")
-    return Prose(
-        f"The period ends on a day, and by then those who registered first had been watched for "
-        f"{count(longest, 'day')} and those who registered last for {count(shortest, 'day')}."
-    )
+        who = f"every user had been watched for {count(longest, 'day')}"
+    else:
+        who = (f"those who registered first had been watched for {count(longest, 'day')} and those who "
+               f"registered last for {count(shortest, 'day')}")
+    return Prose(f"The tables end on {day(s.totals.last_day)}, and by then {who}.")
 
 
 def naive_share(s: Study) -> Prose:

@@ -65,9 +65,10 @@ def recommendations(s: Study) -> Prose:
             f"**Compare with the model, not with last month.** {seasons.against_the_model(s)}"
         )
     if s.drivers.models.area is not None and s.drivers.models.area.estimate < 0.7:
+        tells = "hardly tells" if s.drivers.models.area.high < 0.7 else "is not shown to tell"
         items.append(
-            "**Do not aim offers by device or country alone.** What is known at registration hardly "
-            "tells who will pay; what users do in their first days is the next thing to look at "
+            f"**Do not aim offers by device or country alone.** What is known at registration {tells} "
+            "who will pay; what users do in their first days is the next thing to look at "
             "(@sec-customers-prediction)."
         )
     return Prose("\n".join(f"{i}. {item}" for i, item in enumerate(items, 1)))
