@@ -413,4 +413,10 @@ def test_models_of_earlier_dates_are_told_by_what_they_had():
 
 def test_test_is_said_to_be_in_the_model_only_if_it_is():
     assert "No paywall test" in report.confounder(study(180))
-    assert "is a term, up to" in report.confounder(world("half a year"))
+    s = world("half a year")
+    said = report.confounder(s)
+    assert "is a term, up to" in said and "28 days after the last assignment" in said
+    cut = report.confounder(SimpleNamespace(
+        seasons=replace(s.seasons, test_end=s.seasons.last_day)))
+    assert f"up to {report.day(s.seasons.last_day)}: the end of the tables" in cut
+    assert "after the last assignment" not in cut and "old paywall came back" not in cut

@@ -396,11 +396,13 @@ def confounder(s: Study) -> Prose:
     text = (
         "While the paywall test runs, part of the views show another paywall; left out of the "
         "model, what that does would be laid to the season or the release. So the share of a day's "
-        f"views by the test group is a term, up to {day(z.test_end)}: {study.HORIZON} days after "
-        "the last assignment, when the outcomes of the test end."
+        f"views by the test group is a term, up to {day(z.test_end)}: "
     )
-    if z.test_end < z.last_day:
-        text += (" No table says what those users saw afterwards; the model takes it that the old "
+    if z.test_end >= z.last_day:
+        text += "the end of the tables, before which the outcomes of the test do not end."
+    else:
+        text += (f"{study.HORIZON} days after the last assignment, when the outcomes of the test end."
+                 " No table says what those users saw afterwards; the model takes it that the old "
                  "paywall came back.")
     return Prose(text)
 
