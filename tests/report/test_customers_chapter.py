@@ -199,6 +199,6 @@ def test_texts_of_figures_describe_marks_and_no_results():
     text = (every_sentence.ROOT / CHAPTER).read_text(encoding="utf-8")
     texts = re.findall(r'fig-alt: "(.*)"', text)
     assert len(texts) == len(re.findall(r"label: fig-", text))
-    results = (r"\b(ris(es?|ing)|fall(s|ing)?|steep(ly)?|flat(tens)?|widens|narrow|fades?|far|ragged|"
-               r"further|close|slowly|crossing|turn up|scattered)\b")
+    results = (r"\b(ris(es?|ing)|fall(s|ing)?|steep(ly)?|flat(tens)?|widens|narrow|fades?|far|"
+               r"ragged|further|close|slowly|crossing|turn up|scattered)\b")
     assert not [said for said in texts if re.search(results, said)]

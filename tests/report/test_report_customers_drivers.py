@@ -80,6 +80,10 @@ def test_figures_and_trials_are_announced_where_there_are_some(usual):
     assert "in several ways" in say.four_numbers(odd("one device"))
     assert "This pair does not mention paying" in say.devices_by_country(usual)
     assert "This pair" not in say.devices_by_country(odd("one country"))
+    for name in ("nobody", "no payers", "everybody pays"):
+        assert say.first_look(odd(name)) == say.money_ratio(odd(name)) == say.NOTHING_TO_EXPLAIN
+        assert say.pooling(odd(name)) == say.NO_MODEL
+    assert say.NOTHING_TO_EXPLAIN not in (say.first_look(usual), say.money_ratio(usual))
     for f, words in ((say.devices_by_country, "users of two countries"), (say.rule, "no table")):
         assert words in f(odd("nobody")) and words not in f(usual)
     kept = usual.drivers.models.ratio.tests.assign(p_adjusted=0.9)

@@ -158,7 +158,7 @@ def test_what_the_test_has_is_announced_only_where_it_is_there(worlds):
     for announce, label in ((announced.balance, "@fig-customers-balance compares"),
                             (announced.primary, "@tbl-customers-primary reads"),
                             (announced.t_steps, "@tbl-customers-t-steps works it out"),
-                            (announced.sampling, "draws thousands of samples of 10, 100 and 1,000")):
+                            (announced.sampling, "thousands of samples of 10, 100 and 1,000")):
         assert label in announce(full)
         assert "@" not in announce(none) and announce(none).endswith(".")
     for name, s in worlds.items():

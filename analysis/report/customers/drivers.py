@@ -32,6 +32,7 @@ FACTORS = {"device": "device", "country": "country", "gender": "gender", "age_ba
            "age": "age", "paying": "paying"}
 PER_TEN_YEARS = "each ten years of age"
 MISFIT = 0.01  # below it a check of the model's form is taken as a warning
+NOTHING_TO_EXPLAIN = Prose("There is nothing to explain here, either (@sec-customers-drivers).")
 KINDS = ("with the others held equal", "as they come")
 NO_MODEL = Prose("There is no model of paying to read (@sec-customers-confounding).")
 
@@ -63,6 +64,8 @@ def _points(low: float, high: float, digits: int = 1) -> Prose:
 def _without_model(s: Study, what: str = "paying") -> Prose:
     """Why a regression is missing."""
     d = s.drivers
+    if what in ("mean", "ratio") and d.payers in (0, d.users):
+        return NOTHING_TO_EXPLAIN
     if not d.users:
         return Prose(f"Nobody's first {d.window} days lie wholly in the period, so nothing can be said about who pays within them.")
     if not d.payers:
@@ -253,7 +256,7 @@ def pooling(s: Study) -> Prose:
     """Which groups were pooled, by which rule, and which factors are left out."""
     d = s.drivers
     if d.models.paying is None and d.models.mean is None:
-        return _without_model(s)
+        return NO_MODEL
     text = (
         f"A group stands for itself if it has at least {count(d.least_users, 'user')}, enough to expect "
         f"{study.EXPECTED_EVENTS} payers at the overall rate"
