@@ -14,7 +14,7 @@ import small_tables
 
 from analysis.customers import drivers
 from analysis.customers.lift import Action
-from analysis.report.customers import summary
+from analysis.report.customers import app, belief, design, looks, summary
 
 CHAPTER = Path("chapters/customer-analytics.qmd")
 # What the source lists as applied, in its words.
@@ -63,8 +63,45 @@ def test_who_did_not_come_is_told_up_to_the_end_of_the_period():
     told = summary.recommendations(said_of())
     assert "25% of users had not come to a paywall or a purchase by the end of the period" in told
     assert "first day" not in summary.recommendations(said_of(active_users=195))
+    for high, words in ((0.65, "registration hardly tells who"), (0.8, "is not shown to tell who")):
+        weak = said_of()
+        weak.drivers.models.area = SimpleNamespace(estimate=0.6, high=high)
+        assert words in summary.recommendations(weak)
     for text in (said, told):
         assert "never" not in text and "no later change" not in text
+
+
+def test_who_bought_and_bought_again_is_told_as_it_is():
+    assert "of those who bought, 25% bought again" in summary.conclusion(said_of())
+    every = summary.conclusion(said_of(payers=200, payer_share=1.0, active_users=200))
+    assert every == (
+        "All who registered had bought by the end of the period; of them, 5% bought again.")
+    assert "nobody bought again" in summary.conclusion(said_of(repeat_payers=0))
+    assert "not even come" not in summary.conclusion(said_of(active_users=200))
+
+
+def bought(low=199, high=999, **totals):
+    of = {"users": 5, "active_users": 5, "viewers": 4, "payers": 3, "payer_share": 0.6,
+          "purchases": 4, "paid_views": 1} | totals
+    skus = pd.DataFrame({"price_low": [low, high], "price_high": [low, high]})
+    return SimpleNamespace(totals=SimpleNamespace(**of), skus=skus)
+
+
+def test_prices_and_where_was_sold_are_told_from_the_tables():
+    assert "cost from 1.99 to 9.99, so" in app.prices(bought())
+    assert "cost the same, 9.99, so" in app.prices(bought(low=999))
+    nothing = bought()
+    nothing.skus = nothing.skus[:0]
+    assert "Nothing was bought" in app.prices(nothing)
+    assert app.skus_table(nothing) == app.skus_figure(nothing) == app.NOTHING_SOLD
+    assert "Of 4 purchases, 25% were made at a paywall" in app.at_the_paywall(bought())
+    assert app.at_the_paywall(bought(paid_views=4)) == "4 purchases were all made at a paywall."
+    assert app.at_the_paywall(bought(purchases=1)) == "1 purchase was made at a paywall."
+    assert "none at a paywall" in app.at_the_paywall(bought(paid_views=0))
+    assert "left no trace" not in app.merging(bought())
+    assert "; 1 user left no trace" in app.merging(bought(users=6))
+    assert "would lose nobody" in app.why_left_join(bought())
+    assert "would leave nobody" in app.why_left_join(bought(active_users=0))
 
 
 def test_what_planted_tables_can_show_is_measured_elsewhere():
@@ -131,6 +168,37 @@ WORLDS = (tiny, nothing_bought, alike, one_day)
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkeypatch):
+    told, check = [], every_sentence.check
+    monkeypatch.setattr(every_sentence, "check", lambda said, code: (
+        told.append(said), check(said, code)))
     small_tables.write(tmp_path, "customers", copy.deepcopy(world()))
     monkeypatch.setenv("BOOK_DATA", str(tmp_path))
     assert not every_sentence.run(CHAPTER, draw=world is tiny)["s"].shipped
+    told = "\n".join(told)
+    for reason in (design.NOTHING, belief.NOTHING, looks.NOTHING):
+        assert told.count(reason) <= 1, reason
+    assert told.count("no step and no effect of one") <= 1
+    assert not re.search(r"(?<![\d.,])1 (users|customers|days|purchases|views|months)\b", told)
+
+
+def test_no_sentence_is_told_twice_in_a_row(tmp_path, monkeypatch):
+    """Not even where nothing can be told: the second refers to the first."""
+    small_tables.write(tmp_path, "customers", one_day())
+    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
+    told = []
+    monkeypatch.setattr(every_sentence, "check", lambda said, code: told.append((code, said)))
+    every_sentence.run(CHAPTER, draw=False)
+    mine = {code: said for code, said in told if re.match(r"design|looks|belief|paragraph", code)}
+    assert design.NO_PLAN in mine["paragraph(design.requirement(s), design.detectable(s))"]
+    for code, said in mine.items():
+        sentences = re.split(r"(?<=\.) (?=[A-Z])", said)
+        assert len(sentences) == len(set(sentences)), (code, said)
+
+
+def test_texts_of_figures_describe_marks_and_no_results():
+    text = (every_sentence.ROOT / CHAPTER).read_text(encoding="utf-8")
+    texts = re.findall(r'fig-alt: "(.*)"', text)
+    assert len(texts) == len(re.findall(r"label: fig-", text))
+    results = (r"\b(ris(es?|ing)|fall(s|ing)?|steep(ly)?|flat(tens)?|widens|narrow|fades?|far|"
+               r"ragged|further|close|slowly|crossing|turn up|scattered)\b")
+    assert not [said for said in texts if re.search(results, said)]

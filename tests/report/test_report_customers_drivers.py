@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import drivers_frames as made
@@ -15,6 +16,7 @@ import pytest
 from analysis.customers import drivers
 from analysis.report.customers import drivers as say
 from analysis.report.text import Prose
+from analysis.stats.intervals import Interval
 
 ODD = made.odd()
 SHOWN = {name: f for name, f in vars(say).items()
@@ -58,13 +60,63 @@ def test_what_is_missing_is_told_why():
     }
     for name, words in told.items():
         s = odd(name)
-        for function in (say.odds_table, say.odds_figure, say.factors, say.gap, say.prediction,
-                         say.conclusion, say.calibration_figure):
+        # The reason stands where models are made and in the conclusion; other places refer to it.
+        for function in (say.gap, say.conclusion, say.answer):
             assert words in function(s), (name, function.__name__)
+        for function in (say.odds_table, say.odds_figure, say.factors, say.factors_table,
+                         say.prediction, say.checks_table, say.calibration_figure):
+            assert function(s) == say.NO_MODEL, (name, function.__name__)
+        assert say.gap_table(s) == "There is no gap to show."
+        assert say.tried_on_others(s) == "" and "in several ways" in say.four_numbers(s)
     assert "Devices cannot be compared" in say.gap(odd("one device"))
     assert "cannot be told apart" in say.pooling(odd("device is country"))
     assert "free of charge" in say.money_ratio(odd("free purchases"))
     assert "nobody, or everybody" in say.gap(odd("a country without payers"))
+
+
+def test_figures_and_trials_are_announced_where_there_are_some(usual):
+    assert "The rows of @tbl-customers-gap differ" in say.four_numbers(usual)
+    assert "fitted ten times" in say.tried_on_others(usual)
+    assert "in several ways" in say.four_numbers(odd("one device"))
+    assert "This pair does not mention paying" in say.devices_by_country(usual)
+    assert "This pair" not in say.devices_by_country(odd("one country"))
+    for name in ("nobody", "no payers", "everybody pays"):
+        assert say.first_look(odd(name)) == say.money_ratio(odd(name)) == say.NOTHING_TO_EXPLAIN
+        assert say.pooling(odd(name)) == say.NO_MODEL
+    assert say.NOTHING_TO_EXPLAIN not in (say.first_look(usual), say.money_ratio(usual))
+    for f, words in ((say.devices_by_country, "users of two countries"), (say.rule, "no table")):
+        assert words in f(odd("nobody")) and words not in f(usual)
+    kept = usual.drivers.models.ratio.tests.assign(p_adjusted=0.9)
+    ratio = replace(usual.drivers.models.ratio, tests=kept)
+    s = SimpleNamespace(drivers=replace(
+        usual.drivers, models=replace(usual.drivers.models, ratio=ratio)))
+    assert "That revenue differs by " in say.money_ratio(s)
+    assert "no model of revenue" in say.money_table(odd("no payers"))
+    assert say.money_table(usual).startswith("|")
+
+
+@pytest.mark.parametrize("area, slope, ranks, points", [
+    ((0.2, 0.1, 0.4), (-8.0, -14.0, -2.0), "apart worse than a coin", "point the wrong way"),
+    ((0.5, 0.4, 0.6), (0.4, -0.1, 0.8), "apart no better than a coin", "somewhat too extreme"),
+    ((0.65, 0.6, 0.7), (1.0, 0.8, 1.2), "apart somewhat better than a coin", "not shown to be too"),
+    ((0.65, 0.6, 0.7), (2.0, 1.8, 2.2), "apart somewhat better than a coin", "not extreme enough"),
+])
+def test_ranks_and_slopes_are_told_by_their_side(usual, area, slope, ranks, points):
+    area, slope = (Interval(*ends, 0.95, "") for ends in (area, slope))
+    s = SimpleNamespace(drivers=replace(
+        usual.drivers, models=replace(usual.drivers.models, area=area, slope=slope)))
+    assert ranks in say.prediction(s)
+    assert points in say.optimism(s)
+    assert ("point the wrong way" in say.optimism(s)) == (slope.high < 0)
+
+
+def test_one_user_is_told_as_one(usual):
+    cells = usual.drivers.association_cells
+    mine = cells["row_factor"].eq("device") & cells["column_factor"].eq("paying")
+    few = cells.assign(observed=cells["observed"].where(~mine, 0))
+    few.loc[mine & cells["row"].eq("iOS") & cells["column"].eq("paid"), "observed"] = 1
+    s = SimpleNamespace(drivers=replace(usual.drivers, association_cells=few))
+    assert "of the 1 user in group iOS" in say.expected(s)
 
 
 def test_numbers_are_those_of_the_result(usual):

@@ -252,6 +252,66 @@ def test_tables_hold_a_row_for_each_and_fit(shipped):
         assert values == sorted(values)  # cumulative
 
 
+def test_what_short_tables_lack_is_named_as_what_it_is(cases):
+    """Nobody followed for long is not nobody who bought."""
+    week, none, free = cases("a week"), cases("no purchases"), cases("free of charge")
+    assert week.totals.purchases and "Nobody was seen for 28 days" in report.two_averages(week)
+    assert "No revenue within 28 days" in report.two_averages(none) == report.two_averages(free)
+    for f in (report.countries, report.segments):
+        assert f(week) == report.TOO_SHORT != f(none)
+    nobody = SimpleNamespace(conversion=week.indicators.conversion[:0])
+    assert report.not_stated(SimpleNamespace(indicators=nobody)) == report.TOO_SHORT
+    assert "group of their own" in report.not_stated(week)
+    alone = SimpleNamespace(
+        totals=SimpleNamespace(revenue=999), indicators=cases("no purchases").indicators)
+    for f in (report.unequal, report.inequality, report.inequality_table):
+        assert "single user" in f(alone) and "no revenue" in f(none)
+    assert "lines people up" in report.unequal(week)
+
+
+@pytest.mark.parametrize("value, low, users, said", [
+    (0.0, np.nan, 3, "No view ended in a purchase, and so"),
+    (1.0, np.nan, 3, "Every view ended in a purchase, and so"),
+    (0.5, np.nan, 1, "Too few users saw a paywall, and so"),
+    (0.5, 0.1, 3, "with the user as the unit"),
+])
+def test_why_conversion_of_views_has_no_interval_is_told_as_it_is(cases, value, low, users, said):
+    kpis = pd.DataFrame([{"indicator": "view_conversion", "value": value, "low": low,
+                          "high": low + 0.5, "denominator": 6}])
+    s = SimpleNamespace(
+        totals=SimpleNamespace(viewers=users),
+        indicators=SimpleNamespace(kpis=kpis, view_conversion_by_views=SimpleNamespace(
+            low=0.1, high=0.6)))
+    assert said in report.views_clustered(s)
+    assert "Nobody saw a paywall" in report.views_clustered(cases("no views"))
+
+
+def test_how_long_users_were_watched_is_told_from_the_tables(cases):
+    week, years = cases("a week"), cases("three years")
+    assert "watched for 6 days and those who registered last for 0 days" in report.watched(week)
+    assert "watched for 1,099 days and" in report.watched(years)
+    one = SimpleNamespace(
+        totals=SimpleNamespace(users=2, last_day="2024-03-02"),
+        retention=pd.DataFrame({"day": [0, 1], "at_risk": [2, 2]}))
+    assert report.watched(one).replace("\xa0", " ") == (
+        "The tables end on 2 March 2024, and by then every user had been watched for 1 day.")
+
+
+def test_a_curve_of_retention_is_announced_where_there_is_one(cases):
+    for name in ("no views", "five weeks"):
+        drawn = isinstance(report.retention_figure(cases(name)), p9.ggplot)
+        assert drawn == ("@fig-customers-retention" in report.follows(cases(name)))
+        assert drawn == (name == "five weeks")
+    for name in ("five weeks", "everybody buys"):
+        zero = cases(name).retention["retention"].iloc[0]
+        assert f"By that measure {100 * zero:.1f}% were active" in report.day_zero(cases(name))
+        assert "curve" not in report.day_zero(cases(name))
+    once = cases("five weeks").retention.assign(
+        active=lambda frame: (frame["day"] == 3).astype(int))
+    assert "on one day after that of registration" in report.retention_figure(
+        SimpleNamespace(retention=once))
+
+
 def test_names_from_the_tables_are_escaped(cases):
     s = cases("free of charge")
     for name in ("pivot_table", "countries"):

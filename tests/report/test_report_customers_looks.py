@@ -57,6 +57,27 @@ def test_where_there_is_nothing_it_is_said():
             assert isinstance(said, Prose) and said.endswith(".") and "None" not in said, name
 
 
+def test_why_there_is_nothing_is_said_once_and_referred_to(s):
+    nothing = SimpleNamespace(belief=None, looks=None)
+    assert say_belief.probability(nothing) == say_belief.answer(nothing) == say_belief.NOTHING
+    for name in set(BELIEF) - {"probability", "answer"}:
+        assert getattr(say_belief, name)(nothing) == say_belief.NO_POSTERIOR, name
+        assert getattr(say_belief, name)(s) != say_belief.NO_POSTERIOR, name
+    assert say_looks.repeated_table(nothing) == say_looks.NOTHING
+    for name in set(LOOKS) - {"repeated_table", "recommendation"}:
+        assert getattr(say_looks, name)(nothing) == say_looks.NO_LOOKS, name
+        assert getattr(say_looks, name)(s) != say_looks.NO_LOOKS, name
+    for announced, words in (
+        (say_belief.computed, "integrals over both"), (say_belief.readers, "other readers know"),
+        (say_looks.day_by_day, "Now this very test"),
+    ):
+        assert announced(nothing) == "" and words in announced(s)
+    assert say_belief.readers(believed((5, 10), (6, 10), before=None)) == ""
+    for announced, words in ((say_looks.cost, "How often would a useless"),
+                             (say_looks.always, "The last row of @tbl-customers-rules")):
+        assert announced(s).startswith(words)
+
+
 def test_a_test_is_told_with_its_numbers(s):
     r, e = s.belief.main, s.looks.stop
     assert f"{100 * r.better:.1f}%" in say_belief.probability(s)
@@ -135,7 +156,7 @@ def test_a_test_that_is_not_stopped_is_not_called_a_draw():
     assert "would not have stopped" in said and "no effect, and no absence of one" in said
     assert "still open" in said  # the last users' time is not over
     assert "never at most 5%" in say_looks.peeking(s)
-    assert "before the boundary is reached" in say_looks.after_the_stop(s)
+    assert say_looks.after_the_stop(s).startswith("The rule leaves nothing to argue about: before")
     ended = SimpleNamespace(looks=replace(s.looks, ended=True))
     assert "ran to its last look" in say_looks.stop(ended)
 
@@ -150,6 +171,7 @@ def test_a_clear_effect_stops_early_and_stays_beyond():
     assert "infinite" in say_looks.stop(steady(30, 20, 0, 4))
     last = steady(7, 100, 10, 25)  # one look, at the end of the only week
     assert "at the last look" in say_looks.stop(last)
+    assert say_looks.after_the_stop(last).startswith("Until then the rule left nothing")
 
 
 def test_two_lifts_are_told_apart_where_they_are_printed_as_two(s):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import plotnine as p9
 import pytest
@@ -15,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "customers"))  # the made-up 
 from paywall_worlds import app, study
 
 from analysis.report import text
-from analysis.report.customers import design, lift
+from analysis.report.customers import announced, design, lift
 from analysis.report.text import Prose
 
 PARTS = [
@@ -151,6 +153,32 @@ def test_numbers_of_a_sentence_add_up(worlds):
         assert high - low == pytest.approx(gap)
 
 
+def test_what_the_test_has_is_announced_only_where_it_is_there(worlds):
+    full, none = worlds["works"], worlds["no test"]
+    for announce, label in ((announced.balance, "@fig-customers-balance compares"),
+                            (announced.primary, "@tbl-customers-primary reads"),
+                            (announced.t_steps, "@tbl-customers-t-steps works it out"),
+                            (announced.sampling, "thousands of samples of 10, 100 and 1,000")):
+        assert label in announce(full)
+        assert "@" not in announce(none) and announce(none).endswith(".")
+    for name, s in worlds.items():
+        figure = lift.sampling_figure(s)
+        assert isinstance(figure, p9.ggplot) == ("@fig" in announced.sampling(s)), name
+        assert lift.t_steps_table(s).startswith("|") == ("@tbl" in announced.t_steps(s)), name
+        assert lift.primary_table(s).startswith("|") == ("@tbl" in announced.primary(s)), name
+
+
+@pytest.mark.parametrize("times, said", [
+    (0.9, "needs fewer users"), (0.98, "needs about as many users"),
+    (1.04, "needs about as many users"), (1.3, "needs 1.3 times as many users")])
+def test_how_many_more_users_revenue_needs_is_told_by_its_size(worlds, times, said):
+    d = worlds["works"].design
+    n = d.primary.planned.n_a
+    planned = replace(d.revenue.planned, n_a=round(times * n))
+    s = SimpleNamespace(design=replace(d, revenue=replace(d.revenue, planned=planned)))
+    assert said in design.revenue(s)
+
+
 def test_a_gap_of_powers_is_in_percentage_points(worlds):
     s = worlds["works"]
     gap = (s.design.simulation["simulated"] - s.design.simulation["power"]).abs().max()
@@ -158,6 +186,14 @@ def test_a_gap_of_powers_is_in_percentage_points(worlds):
 
 
 def test_the_plan_says_what_it_lacks(worlds):
+    none = worlds["no time before"]
+    assert design.baseline(none) == design.relevant(none) == design.NOTHING
+    for f in (design.requirement, design.detectable, design.size_table, design.weeks_table,
+              design.revenue, design.metric, design.power_figure, design.simulation_table,
+              design.simulation):
+        assert f(none) == design.NO_PLAN != f(worlds["works"])
+    assert "takes no days before the test" in design.source(none)
+    assert "computed from days before the test" in design.source(worlds["works"])
     assert "cannot be planned" in design.requirement(worlds["no time before"])
     assert "cannot be planned" in design.size_table(worlds["nobody buys"])
     assert "no revenue" in design.revenue(worlds["free"])

@@ -18,6 +18,7 @@ from analysis.customers.lift import Action
 from analysis.report.customers import seasons as report
 from analysis.report.text import Prose
 from analysis.stats import time_series as ts
+from analysis.stats.decision import Finding
 
 NAME = "v2 <b>|*new*_$x$"
 NO_TEST = pd.DataFrame({"group": [], "day": [], "assigned": []})
@@ -242,12 +243,108 @@ def test_strengths_are_told_by_measure():
 
 def test_no_release_is_said_and_releases_left_out_are_named():
     none = study(180)
-    assert "name no release" in report.release(none) == report.release_money(none)
+    assert "name no release" in report.release(none)
     s = study(180, releases=(60, 70, 170))
     text = report.releases_left_out(s)
     assert text.count("v2") == 2 and "after another" in text and "fewer than 28 days" in text
     early = study(40, releases=(20,))
     assert "needs 56 days" in report.release(early)
+
+
+@pytest.mark.parametrize("releases, why", [((), "name no release"), ((20,), "fewer than 28 days")])
+def test_why_no_release_is_told_is_said_once_and_referred_to(releases, why):
+    s = study(180, releases=releases)
+    assert report.release(s).count(why) == 1
+    assert report.releases_left_out(s) == report.release_mechanism(s) == report.slope(s) == ""
+    assert report.before_and_after(s) == report.tried(s) == ""
+    for f in (report.releases_table, report.placebo_figure, report.release_money,
+              report.not_an_experiment):
+        assert f(s) == report.NO_STEP and why not in f(s) and "@sec-customers-release" in f(s)
+    assert "none to try on another date" in report.placebo(s)
+    assert "The last days are shown" in report.around(s)
+    told = study(180, releases=(90,))
+    assert "How does a release look" in report.around(told)
+    assert "tried on every date that has 28 days" in report.tried(told)
+    long = replace(told.seasons, days=seasons.DAILY_SCAN + 1)
+    assert "tried on one date a week that" in report.tried(SimpleNamespace(seasons=long))
+    for f in (report.release_money, report.not_an_experiment, report.releases_table):
+        assert f(told) != report.NO_STEP
+
+
+def test_forecasts_and_their_trials_are_announced_where_there_are_some():
+    none, young, old = world("a week"), study(70), world("two years")
+    assert "A forecast cannot be told from fewer than 56 days" in report.ahead(none)
+    assert report.forecast_table(none) == report.forecast_figure(none) == report.NO_FORECAST
+    assert "Without a forecast there is none" in report.backtest(none)
+    assert "The same model looks ahead" in report.ahead(young) == report.ahead(old)
+    assert report.earlier(young) == "" and "fitted again" in report.earlier(old)
+    assert report.backtest_table(young) == report.backtest_figure(young) == report.NO_EARLIER
+    assert "too short to try" in report.backtest(young)
+
+
+def test_a_trend_is_told_a_year_only_where_there_is_one():
+    for n, per, years in ((180, "in 28 days", 28 / ts.YEAR), (366, "a year", 1.0)):
+        s = study(n, releases=(90,))
+        found = s.seasons.effect("revenue", "trend")
+        size, low, high = (report.change(np.exp(years * x))
+                           for x in (found.estimate, found.low, found.high))
+        assert f"by {size} ({low} to {high}) {per};" in report.trend(s)
+        assert f"by {size} ({low} to {high}) {per}" in report.answer(s)
+        table = report.terms_table(s).replace("\xa0", " ")
+        assert f"Trend, {per}" in table.replace("\\", "")
+        row = next(line for line in table.split("\n") if "Trend," in line)
+        assert row.count(f"×{np.exp(years * found.estimate):.2f} (") == 1
+        effects = s.seasons.release_effects.set_index("measure")
+        assert f"Change of trend, {per}" in report.releases_table(s)
+        for r in effects.itertuples():
+            assert f"×{np.exp(years * r.slope):.2f} ({np.exp(years * r.slope_low):.2f} to" in (
+                report.releases_table(s).replace("\xa0", " "))
+        if (effects["slope_p"] > 0.05).all():
+            assert f"{per}, so a step that fades" in report.slope(s)
+        other = "a year" if years < 1 else "in 28 days"
+        for f in (report.trend, report.answer, report.slope, report.terms_table,
+                  report.releases_table):
+            assert other not in f(s)
+    assert report.answer(world("a week")).startswith("The tables cover 7 days. A trend cannot")
+
+
+def test_intervals_are_said_to_stand_in_brackets_only_where_they_do():
+    s = world("two years")
+    for p in (0.5, 0.01):
+        fits = s.seasons.fits.assign(weekly_p=p)
+        said = report.weekly(SimpleNamespace(seasons=replace(s.seasons, fits=fits)))
+        assert ("95% intervals in brackets" in said) == ("are highest on" in said) == (p < 0.05)
+    terms = s.seasons.terms
+    flat = terms.assign(low=terms["low"].mask(terms["term"] == "peak", -np.inf))
+    fits = s.seasons.fits.assign(second_wave_p=np.nan)
+    said = report.yearly(SimpleNamespace(seasons=replace(s.seasons, terms=flat, fits=fits)))
+    assert "no yearly wave is shown for revenue" in said and "in brackets" not in said
+    assert "; 95% intervals in brackets." in report.yearly(s)
+
+
+@pytest.mark.parametrize("finding, said, unsaid", [
+    ("higher", "credible because the date was known", "not shown"),
+    ("lower", "credible because the date was known", "not shown"),
+    ("inconclusive", "that there is a step at it is not shown", "credible"),
+    ("equivalent", "its step is within 10% either way", "credible"),
+])
+def test_a_step_is_called_credible_only_where_it_is_shown(finding, said, unsaid):
+    s = study(300, releases=(150,))
+    effects = s.seasons.release_effects.assign(finding=Finding(finding))
+    for stronger in (3, 0):
+        checks = s.seasons.placebo_checks.assign(stronger=stronger)
+        told = report.placebo(SimpleNamespace(
+            daily=s.daily,
+            seasons=replace(s.seasons, release_effects=effects, placebo_checks=checks)))
+        assert (said in told) == (stronger > 0) and unsaid not in told.split("With the release")[0]
+
+
+def test_what_to_hold_a_month_against_is_told_with_what_there_is():
+    assert report.against_the_model(study(180)).startswith("Two months differ by trend")
+    both = report.against_the_model(world("two years"))
+    assert "In the 28 days from the release on" in both and "Plan for the peak" in both
+    assert "Plan for" not in report.against_the_model(study(180, releases=(90,)))
+    assert "When to expect the next peak cannot be said" in report.next_peak(study(180))
 
 
 def test_year_is_not_told_from_less_than_two():
@@ -316,4 +413,10 @@ def test_models_of_earlier_dates_are_told_by_what_they_had():
 
 def test_test_is_said_to_be_in_the_model_only_if_it_is():
     assert "No paywall test" in report.confounder(study(180))
-    assert "is a term, up to" in report.confounder(world("half a year"))
+    s = world("half a year")
+    said = report.confounder(s)
+    assert "is a term, up to" in said and "28 days after the last assignment" in said
+    cut = report.confounder(SimpleNamespace(
+        seasons=replace(s.seasons, test_end=s.seasons.last_day)))
+    assert f"up to {report.day(s.seasons.last_day)}: the end of the tables" in cut
+    assert "after the last assignment" not in cut and "old paywall came back" not in cut

@@ -21,6 +21,7 @@ from analysis.report.text import (
 
 MOST_SKUS = 12  # shown; the rest are summed up
 OTHERS = "all others"
+NOTHING_SOLD = Prose("There are no items to show.")
 
 
 def money(cents: float, digits: int = 2) -> Prose:
@@ -51,9 +52,10 @@ def merging(s: Study) -> Prose:
     text = (
         f"Of {count(t.users, 'registered user')}, {number(t.viewers)} "
         f"({percent(t.viewers / t.users)}) ever saw a paywall and {number(t.payers)} "
-        f"({percent(t.payer_share)}) ever bought; {count(t.users - t.active_users, 'user')} "
-        f"left no trace after registering"
+        f"({percent(t.payer_share)}) ever bought"
     )
+    if t.active_users < t.users:
+        text += f"; {count(t.users - t.active_users, 'user')} left no trace after registering"
     if only_shop:
         text += f", and {count(only_shop, 'user')} bought without ever having seen a paywall"
     return Prose(text + ".")
@@ -62,8 +64,10 @@ def merging(s: Study) -> Prose:
 def why_left_join(s: Study) -> Prose:
     """What an inner join would have done to the share who buy."""
     t = s.totals
-    if not t.active_users or t.active_users == t.users:
+    if t.active_users == t.users:
         return Prose("Here every user has an event, so that an inner join would lose nobody.")
+    if not t.active_users:
+        return Prose("Here no user has an event, so that an inner join would leave nobody.")
     return Prose(
         "So users are joined to their events from the left, and who has none counts as a zero: an "
         f"inner join would quietly turn a share of {percent(t.payer_share)} who bought into one of "
@@ -76,10 +80,26 @@ def at_the_paywall(s: Study) -> Prose:
     t = s.totals
     if not t.purchases:
         return Prose("Nothing was bought in the period.")
+    if t.paid_views in (0, t.purchases):
+        where = "at a paywall" if t.paid_views else "elsewhere in the app, none at a paywall"
+        verb = "was" if t.purchases == 1 else "were all"
+        return Prose(f"{count(t.purchases, 'purchase')} {verb} made {where}.")
     return Prose(
         f"Of {count(t.purchases, 'purchase')}, {percent(t.paid_views / t.purchases, 0)} "
         "were made at a paywall and the others elsewhere in the app."
     )
+
+
+def prices(s: Study) -> Prose:
+    """How far apart the prices are, and what to look at for it."""
+    if s.skus.empty:
+        return Prose("Nothing was bought in the period, so there are no prices to compare.")
+    low, high = s.skus["price_low"].min(), s.skus["price_high"].max()
+    if low == high:
+        return Prose(f"All that was bought cost the same, {money(low)}, so an item's share of "
+                     "purchases is its share of revenue (@fig-customers-items).")
+    return Prose(f"What was bought cost from {money(low)} to {money(high)}, so an item's share of "
+                 "purchases (@fig-customers-items) need not be its share of revenue.")
 
 
 def _items(s: Study) -> pd.DataFrame:
@@ -96,7 +116,7 @@ def skus_table(s: Study) -> Prose:
     """What was bought, and what share of revenue it brought."""
     items = _items(s)
     if items.empty:
-        return Prose("Nothing was bought in the period.")
+        return NOTHING_SOLD
     frame = pd.DataFrame({
         "Item": items["sku"],
         "Price": [
@@ -116,7 +136,7 @@ def skus_figure(s: Study) -> p9.ggplot | Prose:
     """Share of purchases against share of revenue, by item."""
     items = _items(s)
     if items.empty:
-        return Prose("Nothing was bought in the period.")
+        return NOTHING_SOLD
     shares = {"purchases": items["purchases"] / items["purchases"].sum(),
               "revenue": items["revenue_share"]}
     frame = pd.concat([

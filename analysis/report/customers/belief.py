@@ -26,10 +26,13 @@ NOTHING = Prose(
 )
 
 
+NO_POSTERIOR = Prose("There is no posterior to read (@sec-customers-belief).")
+
+
 def posterior_table(s: Study) -> Prose:
     """Both shares, their difference and the lift: estimate and credible interval."""
     if s.belief is None:
-        return NOTHING
+        return NO_POSTERIOR
     r = s.belief.main
     rows = [
         {"Quantity": f"Share of converters, {NAMES[group]}", "Estimate": percent(i.estimate, 2),
@@ -47,7 +50,7 @@ def posterior_table(s: Study) -> Prose:
 def posterior_figure(s: Study) -> p9.ggplot | Prose:
     """The posterior of both shares, and that of the lift with the part above 0 filled."""
     if s.belief is None:
-        return NOTHING
+        return NO_POSTERIOR
     r = s.belief.main
     panels = ("Share of converters", "Lift of the new paywall")
     low, high = _reach(*r.posteriors.values())
@@ -85,6 +88,14 @@ def posterior_figure(s: Study) -> p9.ggplot | Prose:
     )
 
 
+def computed(s: Study) -> Prose:
+    """How the probabilities are computed; empty where there are none."""
+    if s.belief is None:
+        return Prose("")
+    return Prose("The probabilities below are integrals over both posteriors, computed exactly rather "
+                 "than simulated.")
+
+
 def probability(s: Study) -> Prose:
     """How probable it is that the new paywall is better, and better by what matters."""
     if s.belief is None:
@@ -106,7 +117,7 @@ def probability(s: Study) -> Prose:
 def loss_table(s: Study) -> Prose:
     """What either choice is expected to cost."""
     if s.belief is None:
-        return NOTHING
+        return NO_POSTERIOR
     b, r = s.belief, s.belief.main
     rows = []
     for name, wrong, loss in (("new paywall", 1 - r.better, r.loss_test),
@@ -124,7 +135,7 @@ def loss_table(s: Study) -> Prose:
 def decision(s: Study) -> Prose:
     """What the expected losses say to do."""
     if s.belief is None:
-        return NOTHING
+        return NO_POSTERIOR
     b, r = s.belief, s.belief.main
     care = f"{count(round(1_000 * b.threshold), 'converter')} in 1,000 users"
     new, old = _per_thousand(r.loss_test), _per_thousand(r.loss_control)
@@ -139,7 +150,9 @@ def decision(s: Study) -> Prose:
 
 def worth(s: Study) -> Prose:
     """What the losses in money rest on."""
-    if s.belief is None or not s.belief.value:
+    if s.belief is None:
+        return NO_POSTERIOR
+    if not s.belief.value:
         return Prose("There is no revenue to put a price on a converter, so the loss is told in converters only.")
     return Prose(
         f"In money, a converter is counted as {money(s.belief.value)}, the mean revenue of a user of the test who bought "
@@ -150,7 +163,7 @@ def worth(s: Study) -> Prose:
 def contrast(s: Study) -> Prose:
     """How the probability differs from the p-value, on this very test."""
     if s.belief is None:
-        return NOTHING
+        return NO_POSTERIOR
     b, r = s.belief, s.belief.main
     if b.p_value is None:
         return Prose(
@@ -171,10 +184,20 @@ def contrast(s: Study) -> Prose:
     )
 
 
+def readers(s: Study) -> Prose:
+    """Who else reads the test; empty where nothing from before it is known."""
+    if s.belief is None or len(s.belief.readings) == 1:
+        return Prose("")
+    return Prose(
+        "The other readers know the share of converters from before the test, and expect both paywalls "
+        "to be about like that; they differ in how many users that knowledge is worth."
+    )
+
+
 def prior_table(s: Study) -> Prose:
     """The reading under each prior."""
     if s.belief is None:
-        return NOTHING
+        return NO_POSTERIOR
     frame = pd.DataFrame([
         {
             "Somebody who": PRIOR_NAMES[r.name],
@@ -194,7 +217,7 @@ def prior_table(s: Study) -> Prose:
 def priors(s: Study) -> Prose:
     """Whether the prior decides."""
     if s.belief is None:
-        return NOTHING
+        return NO_POSTERIOR
     readings = s.belief.readings
     if len(readings) == 1:
         return Prose("No share from before the test is known, so there is no other prior to hold against it.")

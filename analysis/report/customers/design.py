@@ -31,6 +31,7 @@ NOTHING = Prose(
     "The tables hold no days before the test in which somebody could have been followed for its "
     "whole horizon and bought, so the test cannot be planned from them."
 )
+NO_PLAN = Prose("The test cannot be planned from these tables (@sec-customers-metrics).")
 NO_REVENUE = Prose("There was no revenue before the test to plan with.")
 
 
@@ -61,6 +62,15 @@ def _hand(d: Design) -> tuple[int, int]:
 def horizon(s: Study) -> Prose:
     """The days after assignment that count."""
     return count(s.design.horizon, "day")
+
+
+def source(s: Study) -> Prose:
+    """What the plan is computed from."""
+    if s.design.primary is None:
+        return Prose("What takes no days before the test stands here: what is measured, and the rule "
+                     "of decision.")
+    return Prose("It is computed from days before the test and, where it says what the test at hand "
+                 "can find, from the number of its users.")
 
 
 def relevant_lift(s: Study) -> Prose:
@@ -146,7 +156,7 @@ def requirement(s: Study) -> Prose:
     """How large the test should be, and how large it is."""
     d, p = s.design, s.design.primary
     if p is None:
-        return NOTHING
+        return NO_PLAN
     told = (
         f"To see the practical effect with a power of {percent(d.target_power, 0)} takes "
         f"{count(p.planned.n_a, 'user')} in each group, {number(p.planned.n_a + p.planned.n_b)} "
@@ -175,7 +185,7 @@ def detectable(s: Study) -> Prose:
     """The smallest lift that the groups at hand see."""
     d, p = s.design, s.design.primary
     if p is None or p.at_hand is None:
-        return NOTHING if p is None else Prose("Without two groups there is nothing to detect.")
+        return NO_PLAN if p is None else Prose("Without two groups there is nothing to detect.")
     if p.detectable is None or p.detectable.lift is None:
         return Prose(
             f"No lift at all would be found with a power of {percent(d.target_power, 0)} by groups "
@@ -216,7 +226,7 @@ def size_table(s: Study) -> Prose:
     """Users a group by baseline and lift, with weeks."""
     frame = s.design.size_table
     if frame.empty:
-        return NOTHING
+        return NO_PLAN
     rows = []
     for factor, part in frame.groupby("baseline", sort=True):
         row = {"Baseline": percent(part["share"].iloc[0])
@@ -233,7 +243,7 @@ def weeks_table(s: Study) -> Prose:
     """Users a group and weeks for both metrics, by lift."""
     frame = s.design.metric_table
     if frame.empty:
-        return NOTHING
+        return NO_PLAN
     whole = partial(_optional, number)
     shown = pd.DataFrame({
         "Lift": [f"+{percent(lift, 0)}" for lift in frame["lift"]],
@@ -253,10 +263,11 @@ def revenue(s: Study) -> Prose:
     """How much larger a test on revenue has to be."""
     d = s.design
     if d.revenue is None or d.primary is None:
-        return NO_REVENUE if d.primary else NOTHING
+        return NO_REVENUE if d.primary else NO_PLAN
     r, p = d.revenue, d.primary
     times = r.planned.n_a / p.planned.n_a
-    larger = f"{number(times, 1)} times as many" if times >= 1 else "fewer"
+    same = number(times, 1) == "1.0"
+    larger = "about as many" if same else f"{number(times, 1)} times as many" if times > 1 else "fewer"
     told = (
         f"A test on revenue a user needs {larger} users for the same lift of {relevant_lift(s)}, "
         f"{number(r.planned.n_a)} a group: revenue varies {number(r.sd / r.baseline.estimate, 1)} "
@@ -276,7 +287,7 @@ def metric(s: Study) -> Prose:
     """Why the primary metric is the share of buyers."""
     d = s.design
     if d.revenue is None or d.primary is None:
-        return NO_REVENUE if d.primary else NOTHING
+        return NO_REVENUE if d.primary else NO_PLAN
     if d.revenue.planned.n_a > d.primary.planned.n_a:
         return Prose(
             "This is why the share who buy was named as the primary metric and revenue as a "
@@ -291,7 +302,7 @@ def power_figure(s: Study) -> p9.ggplot | Prose:
     """Power by the true lift, for the test as it is and as planned; and power by size."""
     d, p = s.design, s.design.primary
     if p is None:
-        return NOTHING
+        return NO_PLAN
     share = p.baseline.estimate
     planned = (p.planned.n_a, p.planned.n_b)
     sizes = {"as planned": planned}
@@ -321,7 +332,7 @@ def simulation_table(s: Study) -> Prose:
     """Power as computed and as simulated."""
     frame = s.design.simulation
     if frame.empty:
-        return NOTHING
+        return NO_PLAN
     shown = pd.DataFrame({
         "True lift": [percent(lift, 0) for lift in frame["lift"]],
         "Power, computed": [percent(p) for p in frame["power"]],
@@ -339,7 +350,7 @@ def simulation(s: Study) -> Prose:
     """Whether simulation and formula agree."""
     frame = s.design.simulation
     if frame.empty:
-        return NOTHING
+        return NO_PLAN
     gap = (frame["simulated"] - frame["power"]).abs()
     apart = frame[gap > 4 * frame["error"]]
     runs = number(study.SIMULATIONS)

@@ -32,7 +32,9 @@ FACTORS = {"device": "device", "country": "country", "gender": "gender", "age_ba
            "age": "age", "paying": "paying"}
 PER_TEN_YEARS = "each ten years of age"
 MISFIT = 0.01  # below it a check of the model's form is taken as a warning
+NOTHING_TO_EXPLAIN = Prose("There is nothing to explain here, either (@sec-customers-drivers).")
 KINDS = ("with the others held equal", "as they come")
+NO_MODEL = Prose("There is no model of paying to read (@sec-customers-confounding).")
 
 
 def _level(factor: str, level: str) -> str:
@@ -62,6 +64,8 @@ def _points(low: float, high: float, digits: int = 1) -> Prose:
 def _without_model(s: Study, what: str = "paying") -> Prose:
     """Why a regression is missing."""
     d = s.drivers
+    if what in ("mean", "ratio") and d.payers in (0, d.users):
+        return NOTHING_TO_EXPLAIN
     if not d.users:
         return Prose(f"Nobody's first {d.window} days lie wholly in the period, so nothing can be said about who pays within them.")
     if not d.payers:
@@ -164,7 +168,7 @@ def expected(s: Study) -> Prose:
     everybody, payers = int(cells["observed"].sum()), int(paid["observed"].sum())
     return Prose(
         f"If {FACTORS[factor]} and paying had nothing to do with each other, "
-        f"{percent(payers / everybody)} of every group would pay: of the {number(users)} users in "
+        f"{percent(payers / everybody)} of every group would pay: of the {count(users, 'user')} in "
         f"group {_in_text(factor, cell['row'])}, {number(users)} × {number(payers)} / {number(everybody)} = "
         f"{number(cell['expected'], 1)}. There are {number(cell['observed'])}, and the residual says that this is "
         f"{number(cell['residual'], 1)} standard deviations more than that."
@@ -175,7 +179,7 @@ def rule(s: Study) -> Prose:
     """Whether the chi-squared distribution may be used, and what was done where not."""
     tests = s.drivers.associations
     if tests.empty:
-        return Prose("Here nothing can be held against it.")
+        return Prose("Here there is no table to hold against it.")
     failed = tests[~tests["rule_holds"]]
     least = tests["smallest_expected"].min()
     if failed.empty:
@@ -223,7 +227,7 @@ def devices_by_country(s: Study) -> Prose:
     tests, cells = s.drivers.associations, s.drivers.association_cells
     tests = tests[(tests["row_factor"] == "country") & (tests["column_factor"] == "device")]
     if tests.empty:
-        return Prose("Countries cannot be compared by their devices here: there is only one of either.")
+        return Prose("Countries cannot be compared by their devices here: that takes users of two countries and of two devices.")
     test = tests.iloc[0]
     cells = cells[(cells["row_factor"] == "country") & (cells["column_factor"] == "device")]
     counts = cells.pivot(index="row", columns="column", values="observed")
@@ -240,7 +244,8 @@ def devices_by_country(s: Study) -> Prose:
     return Prose(
         f"Country and device go together, {strong} (V = {number(test.v_corrected, 2)}): "
         f"the share of {_in_text('device', device)} runs from {percent(shares.min(), 0)} of the users in "
-        f"{_in_text('country', shares.idxmin())} to {percent(shares.max(), 0)} in {_in_text('country', shares.idxmax())}."
+        f"{_in_text('country', shares.idxmin())} to {percent(shares.max(), 0)} in {_in_text('country', shares.idxmax())}. "
+        "This pair does not mention paying, and yet it decides how a link of either with paying is to be read."
     )
 
 
@@ -251,7 +256,7 @@ def pooling(s: Study) -> Prose:
     """Which groups were pooled, by which rule, and which factors are left out."""
     d = s.drivers
     if d.models.paying is None and d.models.mean is None:
-        return _without_model(s)
+        return NO_MODEL
     text = (
         f"A group stands for itself if it has at least {count(d.least_users, 'user')}, enough to expect "
         f"{study.EXPECTED_EVENTS} payers at the overall rate"
@@ -290,7 +295,7 @@ def factors_table(s: Study) -> Prose:
     """Each factor of the logit, all its coefficients tested together."""
     paying = s.drivers.models.paying
     if paying is None:
-        return _without_model(s)
+        return NO_MODEL
     tests = paying.tests.merge(s.drivers.models.inflation[["factor", "inflation"]], on="factor")
     rows = [{
         "Factor": FACTORS[row.factor].capitalize(),
@@ -310,7 +315,7 @@ def odds_table(s: Study) -> Prose:
     """Coefficients of the logit but the countries', as odds ratios and as shares."""
     m = s.drivers.models
     if m.paying is None:
-        return _without_model(s)
+        return NO_MODEL
     rows = m.paying.coefficients.merge(
         m.effects[["factor", "level", "difference", "difference_low", "difference_high"]],
         on=["factor", "level"])
@@ -332,7 +337,7 @@ def odds_figure(s: Study) -> p9.ggplot | Prose:
     """Odds ratios, adjusted with their intervals and unadjusted."""
     m = s.drivers.models
     if m.paying is None:
-        return _without_model(s)
+        return NO_MODEL
     adjusted = m.paying.coefficients.iloc[1:]
     frame = adjusted.merge(m.alone[["factor", "level", "odds"]], on=["factor", "level"])
     of_countries = (frame["factor"] == "country").to_numpy()
@@ -379,7 +384,7 @@ def factors(s: Study) -> Prose:
     """Which factors tell who pays, the others held equal."""
     paying = s.drivers.models.paying
     if paying is None:
-        return _without_model(s)
+        return NO_MODEL
     kept, rest = _kept(paying)
     parts = []
     if kept:
@@ -428,12 +433,20 @@ def _device(s: Study) -> tuple[pd.Series, pd.Series] | None:
     return tuple(frame[frame["factor"] == "device"].iloc[0] for frame in (m.effects, m.alone))
 
 
+def four_numbers(s: Study) -> Prose:
+    """Why there is more than one number for a gap."""
+    if _device(s) is None:
+        return Prose("A gap between two groups can be measured in several ways, which answer different "
+                     "questions.")
+    return Prose("The rows of @tbl-customers-gap differ because they answer different questions.")
+
+
 def gap_table(s: Study) -> Prose:
     """The gap between devices as users come and with the other factors held equal."""
     found = _device(s)
     m = s.drivers.models
     if found is None:
-        return _no_gap(s)
+        return Prose("There is no gap to show.")
     equal, come = found
     odds = m.paying.coefficient("device", equal["level"])
     rows = [
@@ -559,7 +572,7 @@ def checks_table(s: Study) -> Prose:
     """The checks of the logit."""
     m = s.drivers.models
     if m.paying is None:
-        return _without_model(s)
+        return NO_MODEL
     rows = [("Share of the log-likelihood explained (McFadden)", percent(m.paying.mcfadden)),
             ("Mean prediction, payers less others (Tjur)", Prose(f"{number(100 * m.paying.tjur, 1)} points"))]
     rows.append(("Area under the ROC curve, same users", _area(m.area_fitted)))
@@ -578,9 +591,21 @@ def _area(found) -> Prose:
     return Prose(f"{number(found.estimate, 2)} ({interval(found.low, found.high, 2)})")
 
 
+def tried_on_others(s: Study) -> Prose:
+    """How it is seen whether persons can be told apart; empty where it cannot be."""
+    if s.drivers.models.area is None:
+        return Prose("")
+    return Prose(
+        "To see how well they can, the model is fitted ten times to nine tenths of the users and asked "
+        "about the tenth that it has not seen."
+    )
+
+
 def calibration_figure(s: Study) -> p9.ggplot | Prose:
     """Predicted against observed shares by tenths of the users, for users not seen."""
     m = s.drivers.models
+    if m.paying is None:
+        return NO_MODEL
     if m.calibration is None:
         return _without_model(s, "validation")
     frame = m.calibration
@@ -604,12 +629,14 @@ def prediction(s: Study) -> Prose:
     """How well paying can be predicted, in words."""
     m = s.drivers.models
     if m.paying is None:
-        return _without_model(s)
+        return NO_MODEL
     if m.area is None:
         return _without_model(s, "validation")
     area = m.area.estimate
     word = (
-        "no better than a coin as far as these data show" if m.area.low <= 0.5
+        "worse than a coin: what it learned from some users misleads it about the others"
+        if m.area.high < 0.5
+        else "no better than a coin as far as these data show" if m.area.low <= 0.5
         else "hardly better than a coin" if area < 0.6 else "somewhat better than a coin" if area < 0.7
         else "well" if area < 0.85 else "very well")
     top = m.calibration.iloc[-1]
@@ -633,6 +660,8 @@ def optimism(s: Study) -> Prose:
     )
     slope = m.slope
     said = f"the calibration slope is {number(slope.estimate, 2)} (95% interval {interval(slope.low, slope.high, 2)})"
+    if slope.high < 0:
+        return Prose(f"{text} Its predictions point the wrong way: {said}, where 1 would be right.")
     if slope.high < 1:
         return Prose(
             f"{text} Its predictions are somewhat too extreme: {said}, where 1 would be right, the usual price of estimating "
@@ -668,7 +697,7 @@ def money_table(s: Study) -> Prose:
     """Revenue per user: least squares beside ratios."""
     m = s.drivers.models
     if m.mean is None and m.ratio is None:
-        return _without_model(s, "mean")
+        return Prose("There is no model of revenue to show.")
     source = m.mean if m.mean is not None else m.ratio
     rows = source.coefficients.iloc[1:]
     if (rows["factor"] != "country").any():
@@ -766,7 +795,7 @@ def money_ratio(s: Study) -> Prose:
         parts.append(f"Revenue also differs by {listing(names)}.")
     names = [FACTORS[f] for f in rest if f != "device"]
     if names:
-        parts.append(f"That it differs by {listing(names, 'or')} is not shown.")
+        parts.append(f"That revenue differs by {listing(names, 'or')} is not shown.")
     return Prose(" ".join(parts))
 
 

@@ -145,8 +145,12 @@ def usage(s: Study) -> Prose:
 def views_clustered(s: Study) -> Prose:
     """Why the interval of the views' conversion counts users, and what counting views would do."""
     row, naive = _kpi(s, "view_conversion"), s.indicators.view_conversion_by_views
-    if row is None or not np.isfinite(row.low):
-        return Prose("There are no views with a purchase, and so no such interval.")
+    if row is None:
+        return Prose("Nobody saw a paywall, and so there is no such share.")
+    if not np.isfinite(row.low):
+        ends = {0: "No view ended in a purchase", 1: "Every view ended in a purchase"}
+        return Prose(f"{ends.get(row.value, 'Too few users saw a paywall')}, and so there is no such "
+                     "interval.")
     wider = (row.high - row.low) / (naive.high - naive.low)
     mean = row.denominator / s.totals.viewers
     text = (
@@ -168,7 +172,10 @@ def views_clustered(s: Study) -> Prose:
 def two_averages(s: Study) -> Prose:
     """How far the average over all and the average over payers are apart, and why."""
     arpu, arppu, share = (_kpi(s, f"{name}_{WINDOW}") for name in ("arpu", "arppu", "conversion"))
-    if arpu is None or arppu is None or not arpu.value > 0:
+    if arpu is None:
+        return Prose(f"Nobody was seen for {WINDOW} days after registering, so there are no averages "
+                     "to compare.")
+    if arppu is None or not arpu.value > 0:
         return Prose(f"No revenue within {WINDOW} days of registration was observed, so there are "
                      "no averages to compare.")
     if share.value == 1:
@@ -417,6 +424,8 @@ def countries_figure(s: Study) -> p9.ggplot | Prose:
 def countries(s: Study) -> Prose:
     """What so many intervals at once can show."""
     frame, overall = _rates(s, "country"), _rates(s, ALL)
+    if frame.empty:
+        return TOO_SHORT
     if len(frame) < 2:
         return Prose("With fewer than two countries there is nothing to compare.")
     if alike := _alike(overall):
@@ -444,10 +453,10 @@ def _extremes(frame: pd.DataFrame) -> str:
     if not (ends["users"] < middle).all() or len(frame) < 5:
         return ""
     (high, few), (low, little) = (
-        (escape(country(r.value)), number(r.users)) for r in ends.itertuples())
+        (escape(country(r.value)), r.users) for r in ends.itertuples())
     return (
-        f" The ends of the order, {high} with {few} users and {low} with {little}, are small "
-        f"countries (the one in the middle has {number(middle)} users): small groups swing most, so "
+        f" The ends of the order, {high} with {count(few, 'user')} and {low} with {number(little)}, are "
+        f"small countries (the one in the middle has {count(middle, 'user')}): small groups swing most, so "
         "the order itself says little."
     )
 
@@ -478,7 +487,9 @@ def segments(s: Study) -> Prose:
     """Which segments differ from all users, allowing for their number."""
     said, alike = [], []
     overall = _rates(s, ALL)
-    if len(overall) and (same := _alike(overall)):
+    if overall.empty:
+        return TOO_SHORT
+    if same := _alike(overall):
         return same
     for dimension, name in DIMENSIONS.items():
         frame = _rates(s, dimension)
@@ -517,6 +528,19 @@ def waiting_table(s: Study) -> Prose:
         "Their buyers waited (mean days)": frame["mean_wait"],
     }), {"Within": Prose, "Have bought": percent, "95% interval": Prose,
          "Users seen so long": number, "Their buyers waited (mean days)": _number1})
+
+
+def watched(s: Study) -> Prose:
+    """How long the first and the last to register could be watched."""
+    seen = s.retention[s.retention["at_risk"] > 0]
+    longest = int(seen["day"].max())
+    shortest = int(seen.loc[seen["at_risk"] == s.totals.users, "day"].max())
+    if longest == shortest:
+        who = f"every user had been watched for {count(longest, 'day')}"
+    else:
+        who = (f"those who registered first had been watched for {count(longest, 'day')} and those who "
+               f"registered last for {count(shortest, 'day')}")
+    return Prose(f"The tables end on {day(s.totals.last_day)}, and by then {who}.")
 
 
 def naive_share(s: Study) -> Prose:
@@ -699,13 +723,27 @@ def retention_table(s: Study) -> Prose:
          "Retention": percent, "95% interval": Prose})
 
 
-def retention_figure(s: Study) -> p9.ggplot | Prose:
-    """Share of users active on each day since registration."""
+def _curve(s: Study) -> pd.DataFrame:
+    """Retention on the days that the figure shows."""
     frame = retention_band(s.retention)
     frame = frame[(frame["day"] > 0) & (frame["active"] > 0)]
-    frame = frame[(frame["day"] <= FIRST_DAYS) | (frame["day"] % 7 == 0)]
-    if len(frame) < 2:
+    return frame[(frame["day"] <= FIRST_DAYS) | (frame["day"] % 7 == 0)]
+
+
+def follows(s: Study) -> Prose:
+    """What the curve of retention follows, where there is one."""
+    if len(_curve(s)) < 2:
+        return Prose("Too few users were active later to draw a curve.")
+    return Prose("@fig-customers-retention follows users from the day on which they registered.")
+
+
+def retention_figure(s: Study) -> p9.ggplot | Prose:
+    """Share of users active on each day since registration."""
+    frame = _curve(s)
+    if frame.empty:
         return Prose("Nobody was active after the day of registration.")
+    if len(frame) < 2:
+        return Prose("Users were active on one day after that of registration only: there is no curve.")
     return (
         figures.Plot(frame, p9.aes("day", "retention"))
         + p9.geom_ribbon(p9.aes(ymin="low", ymax="high"), fill=figures.SKY, alpha=0.4)
@@ -726,9 +764,7 @@ def day_zero(s: Study) -> Prose:
     zero = zero[zero["day"] == 0].iloc[0]
     text = (
         "Active means that a user saw a paywall or bought; merely opening the app leaves no row. "
-        + ("So the curve need not begin at 100%" if zero["retention"] == 1
-           else "So the curve does not begin at 100%")
-        + f": {percent(zero['retention'])} were active on the very day that they registered"
+        f"By that measure {percent(zero['retention'])} were active on the very day that they registered"
     )
     if never:
         text += (f", and {count(never, 'user')} ({percent(never / t.users, 0)}) had not been by the "
@@ -960,11 +996,28 @@ def lorenz_figure(s: Study) -> p9.ggplot | Prose:
     )
 
 
+def unequal(s: Study) -> Prose:
+    """Where it is seen how unevenly revenue is spread; or why it is not."""
+    if s.indicators.inequality.empty:
+        return _nothing_to_share(s)
+    return Prose(
+        "@fig-customers-lorenz lines people up by what they spend and adds up their shares of revenue, "
+        "and @tbl-customers-inequality puts numbers to it."
+    )
+
+
+def _nothing_to_share(s: Study) -> Prose:
+    """Why revenue cannot be shared out."""
+    if s.totals.revenue:
+        return Prose("All revenue is that of a single user, who has nobody to share it with.")
+    return Prose("There is no revenue to share out.")
+
+
 def inequality_table(s: Study) -> Prose:
     """Gini coefficient and top shares with bootstrap intervals."""
     frame = s.indicators.inequality
     if frame.empty:
-        return Prose("There is no revenue to share out.")
+        return _nothing_to_share(s)
     names = {"gini": "Gini coefficient", "top_1": "Share of the top 1%",
              "top_10": "Share of the top 10%"}
     rows = []
@@ -983,7 +1036,7 @@ def inequality(s: Study) -> Prose:
     """What the concentration of revenue means for averages."""
     frame = s.indicators.inequality
     if frame.empty:
-        return Prose("There is no revenue to share out.")
+        return _nothing_to_share(s)
     value = frame.set_index(["base", "measure"])
     top, gini = value.loc[("users", "top_1")], value.loc[("users", "gini")]
     text = (
@@ -1012,6 +1065,8 @@ def inequality(s: Study) -> Prose:
 def not_stated(s: Study) -> Prose:
     """What a group without a stated value is."""
     frame = s.indicators.conversion
+    if frame.empty:
+        return TOO_SHORT
     if (frame["value"] == NOT_STATED).any():
         return Prose("Users who did not state a value are a group of their own "
                      "(@sec-customers-exploration).")

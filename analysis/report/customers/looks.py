@@ -49,6 +49,9 @@ NOTHING = Prose(
 )
 
 
+NO_LOOKS = Prose("There are no days of this test to look at (@sec-customers-looks).")
+
+
 def repeated_table(s: Study) -> Prose:
     """The chance of a false alarm by the number of looks."""
     if s.looks is None:
@@ -64,7 +67,7 @@ def repeated_table(s: Study) -> Prose:
 def p_figure(s: Study) -> p9.ggplot | Prose:
     """p on each day of the test, and the line at 5%."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     running = s.looks.running.assign(
         day=pd.to_datetime(s.looks.running["day"]),
         p_value=s.looks.running["p_value"].clip(lower=1e-6))
@@ -85,7 +88,7 @@ def p_figure(s: Study) -> p9.ggplot | Prose:
 def z_figure(s: Study) -> p9.ggplot | Prose:
     """The statistic at each weekly look, the boundary of O'Brien and Fleming and the naive line."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     weekly = s.looks.weekly
     top = max(HIGHEST, weekly["z"].abs().max() + 0.5)
     fixed = fixed_bound(ALPHA)
@@ -120,7 +123,7 @@ def z_figure(s: Study) -> p9.ggplot | Prose:
 def rules_table(s: Study) -> Prose:
     """Error, power and length of each way to look at this test."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     rows = [
         {
             "The test is read": RULES[row.rule],
@@ -137,10 +140,21 @@ def rules_table(s: Study) -> Prose:
     return table(frame, {name: Prose for name in frame.columns[1:]})
 
 
+def day_by_day(s: Study) -> Prose:
+    """What is looked at; empty where there is nothing."""
+    if s.looks is None:
+        return Prose("")
+    return Prose(
+        "Now this very test, day by day: users assigned so far, and who of them had bought at a paywall "
+        "so far. Those assigned lately have had less time to buy, but in both groups alike, so each "
+        "day's comparison is a fair one."
+    )
+
+
 def peeking(s: Study) -> Prose:
     """What somebody who looked every day would have seen of this test."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     k, p = s.looks, s.looks.peeks
     last = f"on the last day it is {number(p.last_p, 3)}" if p.last_p >= 0.001 else "on the last day it is below 0.001"
     start = f"Looked at on each of {count(p.days, 'day')}, from the {LEAST_CONVERTERS}th converter on,"
@@ -157,7 +171,7 @@ def peeking(s: Study) -> Prose:
 def exaggeration(s: Study) -> Prose:
     """Whether an early stop would have told a larger lift than the whole test."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     first, last = s.looks.peeks.first_lift, _last_lift(s.looks)
     general = "The first crossing is by its nature a moment when chance helped, so lifts read off at it are too large on average."
     if first is not None and abs(first) > abs(last):
@@ -168,11 +182,13 @@ def exaggeration(s: Study) -> Prose:
 def cost(s: Study) -> Prose:
     """What repeated looks do to the error rate of this very test."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     k = s.looks
     naive_day, naive_week = _rule(k, NAIVE_DAILY), _rule(k, NAIVE_WEEKLY)
     return Prose(
-        f"With no difference at all, somebody who looks at a test like this one every day and stops at the first p of at most 5% "
+        "How often would a useless paywall have passed such a reading? That can be tried out without a "
+        "model: everybody is assigned, and buys, on the day that they did, and only the coin that chose "
+        f"the group is tossed anew, again and again. With no difference at all, somebody who looks at a test like this one every day and stops at the first p of at most 5% "
         f"finds one in {_share(naive_day.error_simulated, naive_day.error_se)} of {number(k.runs)} simulated tests, "
         f"and every week in {_share(naive_week.error_simulated, naive_week.error_se)}, where 5% were promised. "
         f"Integration over the same looks gives {percent(naive_day.error)} and {percent(naive_week.error)}."
@@ -182,7 +198,7 @@ def cost(s: Study) -> Prose:
 def agreement(s: Study) -> Prose:
     """Whether the sequential plan keeps its promise in the simulation."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     row = _rule(s.looks, SPENT)
     off = (row.error_simulated - ALPHA) / max(row.error_se, 1e-9)
     told = f"The weekly plan raises a false alarm in {_share(row.error_simulated, row.error_se)} of the simulated tests"
@@ -196,7 +212,7 @@ def agreement(s: Study) -> Prose:
 def stop(s: Study) -> Prose:
     """Where the weekly plan ends on this test, and with what interval."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     k, e = s.looks, s.looks.stop
     row = k.weekly.set_index("week").loc[e.week]
     said = (
@@ -221,11 +237,13 @@ def stop(s: Study) -> Prose:
 def after_the_stop(s: Study) -> Prose:
     """Whether z stayed beyond the boundary, and that it does not matter."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     k = s.looks
     later = k.weekly[k.weekly["week"] > k.stop.week]
     back = int((later["z"].abs() < later["bound"]).sum())
-    if not k.stop.crossed or later.empty:
+    if not k.stop.crossed:
+        return Prose("The rule leaves nothing to argue about: before the boundary is reached, no week's p-value is a result.")
+    if later.empty:
         return Prose("Until then the rule left nothing to argue about: before the boundary is reached, no week's p-value is a result.")
     if back:
         return Prose(
@@ -238,7 +256,7 @@ def after_the_stop(s: Study) -> Prose:
 def plan(s: Study) -> Prose:
     """What the weekly plan costs and saves."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     k, p = s.looks, s.looks.plan
     spent = _rule(k, SPENT)
     return Prose(
@@ -246,7 +264,7 @@ def plan(s: Study) -> Prose:
         f"If the lift that it is planned for is there, the plan stops on average with {percent(p.expected_effect, 0)} of the information that a test with one look needs; "
         f"if there is none, it takes {percent(p.expected_none, 0)}. "
         f"In the simulation of this test with {_planned(k)}, which one look at the end finds with a power of {percent(POWER, 0)}, "
-        f"it finds the lift in {percent(spent.power_simulated, 0)} and ends after {number(spent.days_effect)} days on average instead of {number(_rule(k, ONCE).days_effect)}."
+        f"it finds the lift in {percent(spent.power_simulated, 0)} and ends after {count(round(spent.days_effect), 'day')} on average instead of {number(_rule(k, ONCE).days_effect)}."
     )
 
 
@@ -273,14 +291,16 @@ def two_lifts(s: Study) -> Prose:
 def always(s: Study) -> Prose:
     """What a boundary that may be watched at any time costs."""
     if s.looks is None:
-        return NOTHING
+        return NO_LOOKS
     k, row, spent = s.looks, _rule(s.looks, ALWAYS), _rule(s.looks, SPENT)
     reached = (
         f"On this test it was reached on {day(k.always_valid_day)}."
         if k.always_valid_day else "On this test it was never reached."
     )
     return Prose(
-        f"It allows looks at any moment and without an end, and pays for that: within the {count(int(_rule(k, ONCE).days_none), 'day')} of this test it finds the lift in "
+        "The last row of @tbl-customers-rules goes further: a boundary that holds at every moment, however "
+        "long one looks, from the mixture of likelihood ratios of @robbins1970, as used for online tests by "
+        f"@johari2022. It allows looks at any moment and without an end, and pays for that: within the {count(int(_rule(k, ONCE).days_none), 'day')} of this test it finds the lift in "
         f"{percent(row.power_simulated, 0)} of the simulated tests, where the weekly plan finds it in {percent(spent.power_simulated, 0)}. {reached}"
     )
 

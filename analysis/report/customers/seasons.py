@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -30,6 +31,7 @@ from analysis.report.text import (
     listing,
     number,
     p_value,
+    paragraph,
     percent,
     percents,
     significant,
@@ -45,6 +47,9 @@ SHORT = {"rolling, 7 days": "7-day rolling", "rolling, 28 days": "28-day rolling
          "exponential, span 7": "7-day exponential", "exponential, span 28": "28-day exponential"}
 DAY_NAMES = dict(zip(ts.WEEKDAYS, ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
                                    "Saturday", "Sunday"), strict=True))
+NO_STEP = Prose("No step of a release can be told (@sec-customers-release).")
+NO_FORECAST = Prose("There is no forecast to show.")
+NO_EARLIER = Prose("There is no earlier forecast to show.")
 ZOOM = 56  # days to either side of a release in the close-up
 
 
@@ -202,7 +207,10 @@ def model_terms(s: Study) -> Prose:
     """What the length of the period lets the model hold."""
     z = s.seasons
     if z.days < study.WEEKLY_FROM:
-        return _too_short(s, "the factors of the weekdays", study.WEEKLY_FROM)
+        return Prose(
+            f"The tables cover {count(z.days, 'day')}, too few for a model: the weekdays take "
+            f"{study.WEEKLY_FROM} days, trend, releases and a forecast {study.TREND_FROM}."
+        )
     if z.days < study.TREND_FROM:
         return Prose(
             f"With {count(z.days, 'day')} of data the model holds the weekdays only: trend, "
@@ -223,11 +231,8 @@ def model_terms(s: Study) -> Prose:
     )
 
 
-def _too_short(s: Study, what: str, least: int) -> Prose:
-    return Prose(
-        f"The tables cover {count(s.seasons.days, 'day')}; {what} cannot be told from fewer than "
-        f"{least}."
-    )
+def _too_short(what: str, least: int) -> Prose:
+    return Prose(f"{capital(what)} cannot be told from fewer than {least} days of data.")
 
 
 def lags(s: Study) -> Prose:
@@ -252,7 +257,7 @@ def not_modelled(s: Study) -> Prose:
 def _without_model(s: Study, what: str, least: int) -> Prose:
     """Why something of the model cannot be shown."""
     if s.seasons.days < least:
-        return _too_short(s, what, least)
+        return _too_short(what, least)
     return not_modelled(s) or Prose(f"There is no model to tell {what} from.")
 
 
@@ -265,8 +270,23 @@ def _ratio(low: float, high: float, estimate: float) -> str:
             f"({number(math.exp(low), 2)}{NBSP}to{NBSP}{number(math.exp(high), 2)})")
 
 
+def _span(s: Study) -> tuple[float, str]:
+    """In which time a trend is told, in years and in words: a year only where there is one."""
+    if s.seasons.days >= ts.YEAR:
+        return 1.0, "a year"
+    return study.SIDE / ts.YEAR, f"in {study.SIDE} days"
+
+
+def _trend(s: Study, measure: str) -> Interval | None:
+    """The trend of a measure in the time in which it is told; None without one."""
+    found, years = s.seasons.effect(measure, "trend"), _span(s)[0]
+    if found is None:
+        return None
+    return replace(found, **{end: years * getattr(found, end) for end in ("estimate", "low", "high")})
+
+
 def _term_cell(s: Study, measure: str, term: str) -> str:
-    found = s.seasons.effect(measure, term)
+    found = _trend(s, measure) if term == "trend" else s.seasons.effect(measure, term)
     return _ratio(found.low, found.high, found.estimate) if found else MISSING
 
 
@@ -276,7 +296,7 @@ def terms_table(s: Study) -> Prose:
     if not fitted:
         return _without_model(s, "the terms of the model", study.WEEKLY_FROM)
     names = {row.day: row.name for row in s.seasons.releases.itertuples() if not row.reason}
-    rows = {"trend": "Trend, a year", "amplitude": "Yearly peak against the year’s middle"}
+    rows = {"trend": f"Trend, {_span(s)[1]}", "amplitude": "Yearly peak against the year’s middle"}
     rows |= {f"release {date}": f"{name}, from {day(date)}" for date, name in names.items()}
     rows |= {"test": "New paywall in all views"}
     have = set(s.seasons.terms["term"])
@@ -341,15 +361,15 @@ def _apart(s: Study) -> list[str]:
 
 
 def trend(s: Study) -> Prose:
-    """The growth of a year, of each measure."""
-    fitted = [m for m in _fitted(s) if s.seasons.effect(m, "trend")]
+    """The growth of each measure: of a year, or of less where the tables hold less."""
+    fitted = [m for m in _fitted(s) if _trend(s, m)]
     if not fitted:
         return _without_model(s, "a trend", study.TREND_FROM)
-    first, *others = (f"by {_changed(s.seasons.effect(m, 'trend'))}" for m in fitted)
+    first, *others = (f"by {_changed(_trend(s, m))}" for m in fitted)
     parts = [f"{NAMES[fitted[0]]} {_one_or_many(fitted[0], 'changes', 'change')} {first}"]
     parts += [f"{NAMES[m]} {by}" for m, by in zip(fitted[1:], others, strict=True)]
     apart = f"{listing(_apart(s))} apart, " if _apart(s) else ""
-    text = f"{capital(apart + listing(parts))} a year; 95% intervals in brackets."
+    text = f"{capital(apart + listing(parts))} {_span(s)[1]}; 95% intervals in brackets."
     if s.seasons.days < study.YEARLY_FROM:
         text += " With less than two years of data this is trend and season together."
     return Prose(text)
@@ -376,11 +396,13 @@ def confounder(s: Study) -> Prose:
     text = (
         "While the paywall test runs, part of the views show another paywall; left out of the "
         "model, what that does would be laid to the season or the release. So the share of a day's "
-        f"views by the test group is a term, up to {day(z.test_end)}: {study.HORIZON} days after "
-        "the last assignment, when the outcomes of the test end."
+        f"views by the test group is a term, up to {day(z.test_end)}: "
     )
-    if z.test_end < z.last_day:
-        text += (" No table says what those users saw afterwards; the model takes it that the old "
+    if z.test_end >= z.last_day:
+        text += "the end of the tables, before which the outcomes of the test do not end."
+    else:
+        text += (f"{study.HORIZON} days after the last assignment, when the outcomes of the test end."
+                 " No table says what those users saw afterwards; the model takes it that the old "
                  "paywall came back.")
     return Prose(text)
 
@@ -418,10 +440,11 @@ def weekly(s: Study) -> Prose:
     fitted = _fitted(s)
     if not fitted:
         return _without_model(s, "the factors of the weekdays", study.WEEKLY_FROM)
-    parts = []
+    parts, brackets = [], ""
     for m in fitted:
         p = _fit(s, m).weekly_p
         if p <= 0.05:
+            brackets = " (95% intervals in brackets)"
             high, low = _weekday(s, m, max), _weekday(s, m, min)
             parts.append(
                 f"{NAMES[m]} are highest on {DAY_NAMES[high]}s, {_changed(s.seasons.effect(m, high))}, "
@@ -431,7 +454,7 @@ def weekly(s: Study) -> Prose:
         else:
             parts.append(f"no weekly pattern is shown for {NAMES[m]} ({p_value(p)})")
     text = "; ".join(parts)
-    return Prose(f"{capital(text)} (95% intervals in brackets).")
+    return Prose(f"{capital(text)}{brackets}.")
 
 
 def _fit(s: Study, measure: str):
@@ -475,20 +498,21 @@ def yearly(s: Study) -> Prose:
     fitted = [m for m in _fitted(s) if s.seasons.effect(m, "peak")]
     if not fitted:
         return _without_model(s, "a yearly wave", study.YEARLY_FROM)
-    parts = []
+    parts, brackets = [], ""
     for m in fitted:
         p, peak, size = _fit(s, m).yearly_p, s.seasons.effect(m, "peak"), s.seasons.effect(
             m, "amplitude")
         if not math.isfinite(peak.low):
             parts.append(f"no yearly wave is shown for {NAMES[m]} ({p_value(p)})")
             continue
+        brackets = "; 95% intervals in brackets"
         parts.append(
             f"{NAMES[m]} peak around {_calendar_day(peak.estimate)} "
             f"({_calendar_day(peak.low)} to {_calendar_day(peak.high)}), at "
             f"{_changed(size)} against the middle of the year".replace("revenue peak", "revenue peaks")
         )
     text = "; ".join(parts)
-    return Prose(f"{capital(text)}; 95% intervals in brackets.{_second_wave(s, fitted)}")
+    return Prose(f"{capital(text)}{brackets}.{_second_wave(s, fitted)}")
 
 
 def _second_wave(s: Study, fitted: Sequence[str]) -> str:
@@ -566,6 +590,7 @@ def _release_row(s: Study, measure: str):
 
 
 def _no_release(s: Study) -> Prose:
+    """Why no step of a release is told, where it belongs; `_no_step` is for all other places."""
     z = s.seasons
     if z.releases.empty:
         return Prose(
@@ -573,7 +598,14 @@ def _no_release(s: Study) -> Prose:
             "effect of one is told."
         )
     if z.releases["reason"].ne("").all():
-        return Prose(f"No release can be told from the data. {releases_left_out(s)}")
+        return Prose(f"No release can be told from the data. {_left_out(s)}")
+    return not_modelled(s)
+
+
+def _no_step(s: Study, instead: str = NO_STEP) -> Prose:
+    """In few words, that no step is told: of any release, or of a measure without a model."""
+    if _latest(s) is None:
+        return Prose(instead)
     return not_modelled(s)
 
 
@@ -584,7 +616,12 @@ def _expected(s: Study) -> str:
 
 
 def releases_left_out(s: Study) -> Prose:
-    """The releases that have no step of their own, and why; empty where there are none."""
+    """The releases without a step beside those with one, and why; empty where there are none."""
+    return Prose("") if _latest(s) is None else _left_out(s)
+
+
+def _left_out(s: Study) -> Prose:
+    """The releases without a step, and why."""
     why = {
         "outside": "lies outside the days of the tables",
         "edge": f"has fewer than {study.SIDE} days of data before or after it"
@@ -608,8 +645,9 @@ def releases_table(s: Study) -> Prose:
     """Each release's step, change of slope, and what it brought."""
     z = s.seasons
     if z.release_effects.empty:
-        return _no_release(s)
+        return _no_step(s)
     names = z.releases.set_index("day")["name"]
+    years, per = _span(s)
     rows = []
     for r in z.release_effects.itertuples():
         as_money = partial(money, digits=0) if r.measure == "revenue" else number
@@ -617,7 +655,8 @@ def releases_table(s: Study) -> Prose:
             "Release": names[r.release], "Measure": LABELS[r.measure],
             "Step": _ratio(r.low, r.high, r.estimate), "p": p_value(r.p),
             "p, in sequence": p_value(r.p_adjusted),
-            "Change of trend, a year": _ratio(r.slope_low, r.slope_high, r.slope)
+            f"Change of trend, {per}": _ratio(
+                years * r.slope_low, years * r.slope_high, years * r.slope)
             if math.isfinite(r.slope) else MISSING,
             "More since": f"{as_money(r.extra)} ({as_money(r.extra_low)}{NBSP}to{NBSP}"
                           f"{as_money(r.extra_high)})",
@@ -658,11 +697,19 @@ def release(s: Study) -> Prose:
     )
 
 
+def around(s: Study) -> Prose:
+    """Which days the averages are shown for."""
+    if _latest(s) is None:
+        return Prose("The last days are shown in @fig-customers-step, since no release can be told "
+                     "(@sec-customers-release).")
+    return Prose("How does a release look in them? @fig-customers-step shows the days around it.")
+
+
 def before_and_after(s: Study) -> Prose:
-    """What a plain comparison of the weeks before and after the release would have said."""
+    """What plainly comparing the weeks before and after the release says; empty without one."""
     r = _release_row(s, "purchases")
     if r is None:
-        return _no_release(s)
+        return _no_step(s, "")
     if not r.before:
         return Prose(f"In the {study.SIDE} days before the release there were no purchases.")
     plain, modelled = r.after / r.before, math.exp(r.estimate)
@@ -681,10 +728,10 @@ def before_and_after(s: Study) -> Prose:
 
 
 def release_mechanism(s: Study) -> Prose:
-    """What changed since the release: attention or decisions."""
+    """What changed since the release: attention or decisions; empty without a release."""
     views, bought = _release_row(s, "views"), _release_row(s, "purchases")
     if views is None or bought is None:
-        return _no_release(s)
+        return _no_step(s, "")
     moved = {str(Finding.HIGHER), str(Finding.LOWER)}
     if bought.finding in moved and views.finding == Finding.EQUIVALENT:
         return Prose(
@@ -707,10 +754,10 @@ def release_mechanism(s: Study) -> Prose:
 
 
 def slope(s: Study) -> Prose:
-    """Whether the trend changed with the release."""
+    """Whether the trend changed with the release; empty without a release."""
     rows = [r for m in _fitted(s) if (r := _release_row(s, m)) and math.isfinite(r.slope)]
     if not rows:
-        return _no_release(s)
+        return _no_step(s, "")
     bent = [NAMES[r.measure] for r in rows if r.slope_p <= 0.05]
     if bent:
         return Prose(
@@ -718,10 +765,11 @@ def slope(s: Study) -> Prose:
             "how far it is from what was to be expected depends on when one looks."
         )
     widest = max(rows, key=lambda r: r.slope_high - r.slope_low)
+    years, per = _span(s)
     return Prose(
         "That the trend changed too is not shown for any measure; but the interval for "
-        f"{NAMES[widest.measure]} reaches from {change(math.exp(widest.slope_low))} to "
-        f"{change(math.exp(widest.slope_high))} a year, so a step that fades or grows is not ruled out."
+        f"{NAMES[widest.measure]} reaches from {change(math.exp(years * widest.slope_low))} to "
+        f"{change(math.exp(years * widest.slope_high))} {per}, so a step that fades or grows is not ruled out."
     )
 
 
@@ -729,7 +777,7 @@ def placebo_figure(s: Study) -> p9.ggplot | Prose:
     """The strength of a step at every date: in the release's place, and beside the release."""
     frame = s.seasons.placebo
     if frame.empty:
-        return _no_release(s)
+        return _no_step(s)
     kinds = {"instead": "instead of the release", "beside": "beside the release"}
     names = [LABELS[m] for m in LABELS if m in set(frame["measure"])]
     frame = frame.melt(["measure", "day"], list(kinds), "kind", "z")
@@ -754,11 +802,23 @@ def placebo_figure(s: Study) -> p9.ggplot | Prose:
     )
 
 
+def tried(s: Study) -> Prose:
+    """On which other dates the step was tried; empty where there is none to try."""
+    checks = s.seasons.placebo_checks
+    if checks.empty:
+        return Prose("")
+    often = "every date" if s.seasons.days <= study.DAILY_SCAN else "one date a week"
+    return Prose(
+        f"The same step was tried on {often} that has {study.SIDE} days of data, and no other release, "
+        "on either side: in place of the release, and beside it."
+    )
+
+
 def placebo(s: Study) -> Prose:
     """Where the release's date stands among others."""
     checks = s.seasons.placebo_checks.set_index("measure")
     if checks.empty:
-        return _no_release(s)
+        return _no_step(s, "Without a step there is none to try on another date.")
     m = "purchases" if "purchases" in checks.index else checks.index[0]
     c = checks.loc[m]
     false = percent(c.significant / c.others, 0) if c.others else MISSING
@@ -766,9 +826,7 @@ def placebo(s: Study) -> Prose:
         instead = (
             f"In its place, {count(int(c.stronger), 'other day')} of {number(c.dates)} would show "
             f"a stronger step in {NAMES[m]}, the strongest on {day(c.best)} (z = {number(c.best_z, 1)} against "
-            f"{number(c.release_z, 1)}): a model without the release bends its trend and its season around it, "
-            "and a step elsewhere then mends the bend. So the data alone would not have pointed to "
-            "the release; its step is credible because the date was known beforehand."
+            f"{number(c.release_z, 1)}){_elsewhere(_release_row(s, m))}"
         )
     else:
         instead = (
@@ -784,6 +842,21 @@ def placebo(s: Study) -> Prose:
         f"as strong as the release's."
     )
     return Prose(f"{instead} {beside}")
+
+
+def _elsewhere(r) -> str:
+    """What stronger steps at other dates mean for that of the release, by what it is found to be."""
+    if r.finding in (Finding.HIGHER, Finding.LOWER):
+        return (
+            ": a model without the release bends its trend and its season around it, and a step "
+            "elsewhere then mends the bend. So the data alone would not have pointed to the release; "
+            "its step is credible because the date was known beforehand."
+        )
+    if r.finding == Finding.EQUIVALENT:
+        return (f". So the data alone would not have pointed to the release, and its step is within "
+                f"{percent(study.RELEVANT - 1, 0)} either way.")
+    return (". So the data alone would not have pointed to the release, and that there is a step at it "
+            "is not shown.")
 
 
 # --- Diagnostics ----------------------------------------------------------------------------------
@@ -879,11 +952,33 @@ def _amount(measure: str):
     return partial(money, digits=0) if measure == "revenue" else number
 
 
+def ahead(s: Study) -> Prose:
+    """What the forecast and its intervals are made of."""
+    if s.seasons.forecast_totals.empty:
+        return _without_model(s, "a forecast", study.TREND_FROM)
+    return Prose(
+        "The same model looks ahead. Its intervals hold what is not known of the terms and the noise "
+        "of days, drawn from the model's own residuals in blocks of two weeks [@kunsch1989], so that "
+        "the long tail of revenue and days that hang together are in them."
+    )
+
+
+def earlier(s: Study) -> Prose:
+    """How earlier forecasts are made and judged; empty where there are none."""
+    if s.seasons.backtest.empty:
+        return Prose("")
+    return Prose(
+        "So the model is fitted again at earlier dates, from the days before only, and its forecast "
+        "compared with what came. The errors are divided by those of “as a week ago” in the days "
+        "before [mean absolute scaled error, MASE, @hyndman2006]."
+    )
+
+
 def forecast_table(s: Study) -> Prose:
     """The next days' total against the last and against the seasonal-naive forecast."""
     frame = s.seasons.forecast_totals
     if frame.empty:
-        return _without_model(s, "a forecast", study.TREND_FROM)
+        return NO_FORECAST
     rows = []
     for r in frame.itertuples():
         show = _amount(r.measure)
@@ -903,7 +998,7 @@ def forecast_figure(s: Study) -> p9.ggplot | Prose:
     """The last weeks and the forecast with its band, day by day."""
     frame = s.seasons.forecast_days
     if frame.empty:
-        return _without_model(s, "a forecast", study.TREND_FROM)
+        return NO_FORECAST
     scale = {"revenue": 100.0, "purchases": 1.0}
     names = [LABELS[m] for m in scale if m in set(frame["measure"])]
     past = pd.concat([
@@ -966,7 +1061,7 @@ def backtest_table(s: Study) -> Prose:
     """How earlier forecasts did."""
     frame = s.seasons.backtest
     if frame.empty:
-        return backtest(s)
+        return NO_EARLIER
     shown = pd.DataFrame({
         "Measure": frame["measure"].map(LABELS),
         "Days in their interval": frame["covered_days"],
@@ -987,7 +1082,7 @@ def backtest_figure(s: Study) -> p9.ggplot | Prose:
     """Each forecast of a total with its interval, and what came."""
     frame = s.seasons.backtest_origins
     if frame.empty:
-        return backtest(s)
+        return NO_EARLIER
     scale = frame["measure"].map({"revenue": 100.0, "purchases": 1.0})
     names = [LABELS[m] for m in ("revenue", "purchases") if m in set(frame["measure"])]
     frame = frame.assign(
@@ -1017,14 +1112,14 @@ def backtest(s: Study) -> Prose:
     z = s.seasons
     if z.backtest.empty:
         if z.forecast_totals.empty:
-            return _without_model(s, "a forecast", study.TREND_FROM)
+            return Prose("Without a forecast there is none to compare with what came.")
         return Prose("The period is too short to try the forecast on days that are known already.")
     texts = []
     for r in z.backtest.itertuples():
         share = intervals.proportion(r.covered, r.origins)
         text = (
             f"Of {count(r.origins, 'earlier forecast')} of the total of {NAMES[r.measure]}, "
-            f"{'all ' if r.covered == r.origins > 1 else ''}{number(r.covered)} had what came in their 95% interval"
+            f"{_of_them(r.covered, r.origins)} had what came in their 95% interval"
         )
         if share.high < 0.95:
             text += (f", fewer than promised (a rate of {interval(100 * share.low, 100 * share.high, 0, '%')})")
@@ -1036,6 +1131,13 @@ def backtest(s: Study) -> Prose:
     texts.append(_stretch(s))
     texts.append(_worth(s))
     return Prose(" ".join(text for text in texts if text))
+
+
+def _of_them(some: int, every: int) -> str:
+    """So many of some things, as the subject of a sentence that has named all."""
+    if some == every == 2:
+        return "both"
+    return f"{'all ' if some == every > 1 else ''}{number(some)}"
 
 
 def _stretch(s: Study) -> str:
@@ -1099,7 +1201,7 @@ def release_money(s: Study) -> Prose:
     """How far revenue is from what was to be expected since the latest release."""
     r = _release_row(s, "revenue")
     if r is None:
-        return _no_release(s)
+        return _no_step(s)
     if r.finding == Finding.INCONCLUSIVE:
         return Prose(
             f"Whether revenue since {_release_name(s)} is above or below {_expected(s)} is open: the difference "
@@ -1122,7 +1224,7 @@ def release_money(s: Study) -> Prose:
 def not_an_experiment(s: Study) -> Prose:
     """The limit of an interrupted time series."""
     if _latest(s) is None or s.seasons.release_effects.empty:
-        return _no_release(s)
+        return _no_step(s)
     return Prose(
         f"Everybody got {_release_name(s)} on one day, so nobody is left to compare with: whatever else "
         "began on that day, a campaign or a price, is in the step as well. A test with two groups "
@@ -1130,12 +1232,25 @@ def not_an_experiment(s: Study) -> Prose:
     )
 
 
+def against_the_model(s: Study) -> Prose:
+    """What to hold a month against, with what the model has told of release and year."""
+    peak = s.seasons.effect("purchases", "peak")
+    told = peak is not None and math.isfinite(peak.low)
+    return paragraph(
+        before_and_after(s), next_peak(s) if told else "",
+        nothing="Two months differ by trend, week and chance at once (@sec-customers-trend).")
+
+
 def next_peak(s: Study) -> Prose:
     """When to expect the next peak of purchases."""
     m = next((m for m in ("purchases", "views") if s.seasons.effect(m, "peak")), None)
-    if m is None or not math.isfinite(s.seasons.effect(m, "peak").low):
-        return yearly(s)
+    if m is None:
+        why = _without_model(s, "a yearly wave", study.YEARLY_FROM)
+        return Prose(f"When to expect the next peak cannot be said. {why}")
     peak = s.seasons.effect(m, "peak")
+    if not math.isfinite(peak.low):
+        return Prose(f"When to expect the next peak of {NAMES[m]} cannot be said: a yearly wave of "
+                     "them is not shown.")
     return Prose(
         f"Plan for the peak of {NAMES[m]} between {_calendar_day(peak.low)} and "
         f"{_calendar_day(peak.high)}, whatever the trend does."
@@ -1144,14 +1259,16 @@ def next_peak(s: Study) -> Prose:
 
 def answer(s: Study) -> Prose:
     """The second question's answer."""
-    m = next((m for m in ("revenue", "purchases", "views") if s.seasons.effect(m, "trend")), None)
+    m = next((m for m in ("revenue", "purchases", "views") if _trend(s, m)), None)
     if m is None:
-        return trend(s)
-    grown, peak = s.seasons.effect(m, "trend"), s.seasons.effect(m, "peak")
+        days = s.seasons.days
+        covered = f"The tables cover {count(days, 'day')}. " if days < study.TREND_FROM else ""
+        return Prose(covered + trend(s))
+    grown, peak = _trend(s, m), s.seasons.effect(m, "peak")
     apart = f"{listing(_apart(s))} apart, " if _apart(s) else ""
     text = capital(
         f"{'trend and season together, ' if peak is None else ''}{apart}**{NAMES[m]}** "
-        f"{_one_or_many(m, 'changes', 'change')} by {_changed(grown)} a year"
+        f"{_one_or_many(m, 'changes', 'change')} by {_changed(grown)} {_span(s)[1]}"
     )
     if peak is not None and math.isfinite(peak.low):
         text += f" and {_one_or_many(m, 'peaks', 'peak')} around {_calendar_day(peak.estimate)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.customers import Study
 from analysis.customers.lift import Action
 from analysis.report.customers import lift, looks, seasons
-from analysis.report.text import Prose, paragraph, percent
+from analysis.report.text import Prose, percent
 
 FEW = 0.01  # of the users, who may bring
 MUCH = 0.25  # ... so much of the revenue that averages depend on them
@@ -17,11 +17,16 @@ def conclusion(s: Study) -> Prose:
     if not t.payers:
         return Prose("Nobody bought anything in the period, so there is no business to describe yet.")
     repeat = t.repeat_payers / t.payers
-    text = (
-        f"{percent(1 - t.payer_share, 0)} of those who registered had not bought by the end of the "
-        f"period, and {percent(1 - t.active_users / t.users, 0)} had not even come to a paywall or "
-        f"a purchase; of those who bought, {percent(repeat, 0)} bought again."
-    )
+    again = "nobody" if not t.repeat_payers else percent(repeat, 0)
+    if t.payers == t.users:
+        text = f"All who registered had bought by the end of the period; of them, {again} bought again."
+    else:
+        silent = 1 - t.active_users / t.users
+        text = (
+            f"{percent(1 - t.payer_share, 0)} of those who registered had not bought by the end of the "
+            f"period{f', and {percent(silent, 0)} had not even come to a paywall or a purchase' * (silent > 0)}"
+            f"; of those who bought, {again} bought again."
+        )
     top = _top_share(s)
     if top is not None and top > MUCH:
         text += (
@@ -57,13 +62,13 @@ def recommendations(s: Study) -> Prose:
         )
     if s.seasons.effect("purchases", "trend"):
         items.append(
-            "**Compare with the model, not with last month.** "
-            + paragraph(seasons.before_and_after(s), seasons.next_peak(s))
+            f"**Compare with the model, not with last month.** {seasons.against_the_model(s)}"
         )
     if s.drivers.models.area is not None and s.drivers.models.area.estimate < 0.7:
+        tells = "hardly tells" if s.drivers.models.area.high < 0.7 else "is not shown to tell"
         items.append(
-            "**Do not aim offers by device or country alone.** What is known at registration hardly "
-            "tells who will pay; what users do in their first days is the next thing to look at "
+            f"**Do not aim offers by device or country alone.** What is known at registration {tells} "
+            "who will pay; what users do in their first days is the next thing to look at "
             "(@sec-customers-prediction)."
         )
     return Prose("\n".join(f"{i}. {item}" for i, item in enumerate(items, 1)))
