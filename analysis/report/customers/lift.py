@@ -254,6 +254,12 @@ def verdict(s: Study) -> Prose:
     )
     if p.lift is not None:
         size += f", a relative change of {_lift(p.lift)}"
+    if s.lift.action is Action.DISTRUST:
+        return Prose(
+            f"The share goes {moved}, a difference of {size}, {p_value(z.p_value)}; since the split of "
+            "users is broken (@sec-customers-trust), that is a difference between the groups, which is "
+            "not to be read as the paywall’s effect."
+        )
     goal = f"{number(relevant, 1)} points"
     finding = p.decision.finding
     if finding is Finding.HIGHER:
