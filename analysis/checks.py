@@ -384,7 +384,7 @@ def find_cross_problems(
 
     Args:
         contract: the study's.
-        tables: all its tables by name, typed, each with `_row`.
+        tables: all its tables by name, typed, each with `_row`; an optional one may be missing.
         files: how problems name each table.
         store: keeps the rows of an expression in the backend, where rows are numbered. Rows at
             fault are then found once, and left out by number. None: rows have no number; what is
@@ -396,6 +396,8 @@ def find_cross_problems(
     tables, problems = dict(tables), []
     rows = {name: table.count().to_pyarrow().as_py() for name, table in tables.items()}
     for rule in contract.cross_rules:
+        if rule.table not in tables:  # an optional one
+            continue
         at_fault, count = _at_fault(rule, tables, store)
         if not count:
             continue

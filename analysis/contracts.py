@@ -31,6 +31,9 @@ TYPES = {
     "timestamp": ("timestamp", "an ISO date and time (YYYY-MM-DD HH:MM:SS)"),
 }
 
+# How far the shares of a planned split may be from adding up to 1, since they may be rounded.
+ROUNDED = 0.001
+
 # Rows that the book leaves out are dirt up to this share of a table; more is a fault of the table.
 MOST_LEFT_OUT = 0.05
 
@@ -128,6 +131,7 @@ class StudyContract:
     """The tables of a study, the rules between them, and where the shipped ones come from.
 
     The cross rules apply in their order: each sees the tables without what those before left out.
+    One about an optional table applies where the table is there.
     """
 
     tables: tuple[TableContract, ...]
@@ -201,6 +205,37 @@ def _not_before_registration(table: str) -> CrossRule:
 
     text = "must not be before the user's reg_date"
     return CrossRule(table, "date", text, at_fault, "left out", kept)
+
+
+def _planned_split(column: str, groups: tuple[str, str]) -> TableContract:
+    """The table of how a randomised test was to be split between two groups, named in `column`."""
+    return TableContract(
+        name="planned_split",
+        row=f"one {column} of the test, with the share of customers that it was to get",
+        columns=(
+            Column(column, "text", f"Which {column}", unique=True, allowed=groups),
+            Column("share", "number", "Planned share of the test's customers, for example 0.5"),
+        ),
+        rules=(
+            Rule("share", "must be above 0 and below 1",
+                 lambda row: (row["share"] <= 0) | (row["share"] >= 1)),
+        ),
+        optional=True,
+    )
+
+
+def _whole_split(groups: tuple[str, str]) -> CrossRule:
+    """A planned split must be that of all customers."""
+    def at_fault(tables: Tables) -> ir.Table:
+        rows = tables["planned_split"]
+        # A share that is none, such as 30 for 30%, is at fault by itself.
+        shares = rows["share"].count(where=(rows["share"] > 0) & (rows["share"] < 1))
+        split = rows.aggregate(_groups=rows.count(), _shares=shares, _all=rows["share"].sum())
+        whole = ((_["_all"] - 1).abs() <= ROUNDED) & (_["_groups"] == len(groups))
+        return rows.cross_join(split).filter((_["_shares"] == _["_groups"]) & ~whole)
+
+    text = f"must add up to 1, in one row for {groups[0]} and one for {groups[1]}"
+    return CrossRule("planned_split", "share", text, at_fault)
 
 
 def _paid_views_without_purchase(tables: Tables) -> ir.Table:
@@ -294,6 +329,8 @@ COUNTRY_2 = {"allowed": COUNTRY_CODES,
              "allowed_as": "an ISO 3166-1 alpha-2 code, for example US"}
 COUNTRY_3 = {"allowed": COUNTRY_CODES_3,
              "allowed_as": "an ISO 3166-1 alpha-3 code, for example USA"}
+GROUPS_OF_TEST = ("control", "test")
+COHORTS = ("Test", "Control")
 CHANNELS = ("ARTICLE", "VIDEO", "CHATBOT", "AGENT", "OTHER")
 # Of a column that names groups. What has more values names none that a decision could be about: it
 # is an id, or a free text, and tests and tables of each value would never end.
@@ -389,7 +426,7 @@ CONTRACTS = {
                 columns=(
                     Column("uid", "text", "Who", unique=True),
                     Column("group", "text", "Which paywall the user was to see",
-                           allowed=("control", "test")),
+                           allowed=GROUPS_OF_TEST),
                     Column("assigned_at", "timestamp",
                            "When the user was assigned; what follows is the outcome"),
                 ),
@@ -404,6 +441,7 @@ CONTRACTS = {
                 ),
                 optional=True,
             ),
+            _planned_split("group", GROUPS_OF_TEST),
         ),
         cross_rules=(
             *(_known(name, "uid", "users", "uid")
@@ -414,6 +452,7 @@ CONTRACTS = {
             CrossRule("paywall_views", "uid", "must be in purchases too where purchase = 1",
                       _paid_views_without_purchase,
                       "kept; it counts as a conversion, not as revenue"),
+            _whole_split(GROUPS_OF_TEST),
         ),
     ),
     "mooc": StudyContract(
@@ -591,7 +630,7 @@ CONTRACTS = {
                 columns=(
                     Column("customer_id", "text", "Identifies the customer", unique=True),
                     Column("cohort", "text", "Whether the customer could see the widget",
-                           allowed=("Test", "Control")),
+                           allowed=COHORTS),
                 ),
             ),
             TableContract(
@@ -629,6 +668,7 @@ CONTRACTS = {
                          lambda row: (row["converted"] == 0) & row["converted_at"].notnull()),
                 ),
             ),
+            _planned_split("cohort", COHORTS),
         ),
         cross_rules=(
             *(_known(name, "customer_id", "test_cohorts", "customer_id")
@@ -651,6 +691,7 @@ CONTRACTS = {
             CrossRule("help_activity", "timestamp",
                       "help must not be asked before the task's start",
                       _help_before_start, "kept"),
+            _whole_split(COHORTS),
         ),
     ),
 }

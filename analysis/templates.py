@@ -43,6 +43,10 @@ EXAMPLES = {
             ("2024-01-02", "EXAMPLE 1.0"),
             ("2024-01-04", "EXAMPLE 1.1"),
         ],
+        "planned_split": [
+            ("control", "0.5"),
+            ("test", "0.5"),
+        ],
     },
     "mooc": {
         "users": [
@@ -88,6 +92,10 @@ EXAMPLES = {
         "conversion": [
             ("EXAMPLE-1", 1, "2024-01-20 12:00:00"),
             ("EXAMPLE-2", 0, ""),
+        ],
+        "planned_split": [
+            ("Test", "0.5"),
+            ("Control", "0.5"),
         ],
     },
 }

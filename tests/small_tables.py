@@ -69,8 +69,9 @@ def _customers():
         for i in range(40)
     ]
     releases = [{"date": (START + 20 * day).date(), "name": "2.0"}]
+    split = [{"group": group, "share": 0.5} for group in ("control", "test")]
     return {"users": users, "purchases": bought + coins, "paywall_views": views,
-            "paywall_test": test, "releases": releases}
+            "paywall_test": test, "releases": releases, "planned_split": split}
 
 
 def _mooc():
@@ -147,5 +148,6 @@ def _trialers():
          "converted_at": START + timedelta(days=1 + i / 2) if i % 2 else ""}
         for i in range(40)
     ]
+    split = [{"cohort": "Test", "share": 0.3}, {"cohort": "Control", "share": 0.7}]
     return {"test_cohorts": cohorts, "product_activity": activity, "help_activity": asked,
-            "conversion": conversion}
+            "conversion": conversion, "planned_split": split}

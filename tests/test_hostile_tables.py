@@ -164,6 +164,11 @@ FAULTS = {
                                   "must be a uid of users"),
     "release without a name": cell(CUSTOMERS, "releases", "name", "", EMPTY, at=0),
     "release of a month": cell(CUSTOMERS, "releases", "date", "2024-03", DATE, at=0),
+    "planned group of another kind": cell(CUSTOMERS, "planned_split", "group", "B",
+                                          "must be one of control, test", at=0),
+    "planned shares of more than all": Fault(
+        CUSTOMERS, "planned_split", lambda rows: [row | {"share": 0.6} for row in rows], "share", 2,
+        "0.6", "must add up to 1, in one row for control and one for test", count=2),
     "no table of the test": Fault(CUSTOMERS, "paywall_test", lambda rows: None,
                                   rule="file is missing (.csv or .parquet); the folder holds"),
 
@@ -268,6 +273,22 @@ FAULTS = {
                                     "must be one of ARTICLE, VIDEO, CHATBOT, AGENT, OTHER"),
     "converted later, and not": cell(TRIALERS, "conversion", "converted_at", "2024-03-05",
                                      "must be empty unless converted = 1"),
+    "planned share in percent": Fault(
+        TRIALERS, "planned_split",
+        lambda rows: [row | {"share": 100 * row["share"]} for row in rows], "share", 2, "'30.0'",
+        "must be above 0 and below 1", count=2),
+    "planned share of everybody": cell(TRIALERS, "planned_split", "share", "1",
+                                       "must be above 0 and below 1", at=1),
+    "planned share in words": cell(TRIALERS, "planned_split", "share", "half", NUMBER, at=1),
+    "planned shares of less than all": Fault(
+        TRIALERS, "planned_split", lambda rows: [rows[0], rows[1] | {"share": 0.69}], "share", 2,
+        "0.3", "must add up to 1, in one row for Test and one for Control", count=2),
+    "planned share of one cohort": Fault(
+        TRIALERS, "planned_split", lambda rows: rows[:1], "share", 2, "0.3",
+        "must add up to 1, in one row for Test and one for Control"),
+    "planned share of a cohort twice": Fault(
+        TRIALERS, "planned_split", lambda rows: [rows[1], rows[1] | {"share": 0.3}], "cohort", 3,
+        "'Control'", REPEAT),
     "decided twice": again(TRIALERS, "conversion", "customer_id", REPEAT, row=42, value="'t6'"),
     "no decision": Fault(TRIALERS, "conversion", lambda rows: rows[:-1],
                          rule="must have a row in conversion", severity="warning",

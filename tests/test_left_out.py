@@ -37,7 +37,7 @@ def frames_of(study, times):
     keys = {"uid", "user_id", "order_id", "customer_id"}
     out = {}
     for name, rows in tables.items():
-        if name in ("courses", "releases"):
+        if name in ("courses", "releases", "planned_split"):
             out[name] = pd.DataFrame(rows)
             continue
         copies = [

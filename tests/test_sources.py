@@ -273,17 +273,19 @@ def test_the_table_is_not_there(folder):
 def test_an_optional_table_that_is_not_there_is_empty(tmp_path, customers_tables):
     tables = small_tables.good("customers")
     small_tables.write(tmp_path, "customers", tables)
-    (tmp_path / "customers" / "releases.csv").unlink()
-    there = customers_tables.table("releases")
+    optional = {"releases", "planned_split"}
+    for name in optional:
+        (tmp_path / "customers" / f"{name}.csv").unlink()
     with duckdb.connect(str(tmp_path / "own.ddb")) as connection:
-        for name in set(tables) - {"releases"}:
+        for name in set(tables) - optional:
             path = tmp_path / "customers" / f"{name}.csv"
             connection.execute(f"create table customers_{name} as from read_csv('{path}')")
     for where in (tmp_path, f"duckdb://{tmp_path / 'own.ddb'}"):
         opened, found = sources.check_study("customers", where)
         assert found == []
-        assert opened.table("releases").schema() == there.schema()
-        assert opened.table("releases").to_pandas().empty
+        for name in optional:
+            assert opened.table(name).schema() == customers_tables.table(name).schema()
+            assert opened.table(name).to_pandas().empty
 
 
 def test_the_table_is_there_twice(folder):
@@ -389,6 +391,16 @@ def test_every_file_looked_for_is_announced(folder, monkeypatch):
     own = [str(folder / "engagement" / "engagement" / f"students{s}") for s in (".csv", ".parquet")]
     shipped = [str(sources.SHIPPED / "engagement" / f"students{s}") for s in (".csv", ".parquet")]
     assert _announced == own + shipped
+
+
+def test_an_optional_table_that_may_come_is_announced(tmp_path):
+    """So that a chapter is executed again as soon as it is there."""
+    tables = small_tables.good("trialers")
+    del tables["planned_split"]
+    small_tables.write(tmp_path, "trialers", tables)
+    _announced.clear()
+    sources.open_study("trialers", tmp_path)
+    assert str(tmp_path / "trialers" / "planned_split.csv") in _announced
 
 
 def test_a_connection_url_is_announced(tmp_path):

@@ -29,7 +29,6 @@ from analysis.stats.results import TestResult
 from analysis.stats.two_proportions import Share
 from analysis.stats.two_sample import Covariates, Omnibus
 
-SPLIT = (0.5, 0.5)  # the shares of users that control and test were meant to get
 # A broken assignment shows in thousands of users as a tiny p; 5% would cry wolf in every 20th test.
 RATIO_ALPHA = 0.001
 LEVELS = (0.10, 0.05, 0.01)
@@ -64,7 +63,8 @@ class Assignment:
 
     Attributes:
         control, test: users assigned.
-        intended: the share that the test group was meant to get.
+        intended: the share that the test group was meant to get. None: the tables do not say; then
+            the split can't be tested, and the tests are None as well.
         share: of users, in the test group, with its Wilson interval.
         chi_squared, p_value: goodness of fit of the split, 1 degree of freedom.
         exact_p: of the exact binomial test.
@@ -73,17 +73,17 @@ class Assignment:
 
     control: int
     test: int
-    intended: float
+    intended: float | None
     share: Interval
-    chi_squared: float
-    p_value: float
-    exact_p: float
+    chi_squared: float | None
+    p_value: float | None
+    exact_p: float | None
     alpha: float
 
     @property
     def trusted(self) -> bool:
-        """Whether the split is compatible with the intended one."""
-        return self.exact_p >= self.alpha
+        """Whether nothing shows that the split is another than the intended one."""
+        return self.exact_p is None or self.exact_p >= self.alpha
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ def lift(test: PaywallTest, plan: Design) -> Lift:
     groups = test.groups.set_index("group")
     users = tuple(int(groups.loc[name, "users"]) for name in GROUPS)
     there = min(users) >= 2
-    assignment = _assignment(groups)
+    assignment = _assignment(groups, test.planned)
     primary = _primary(test, groups, plan) if there else None
     revenue = {name: Counts.of(counts.index, counts.to_numpy())
                for name, counts in test.revenue.items() if len(counts)}
@@ -351,16 +351,17 @@ def _told(test: Callable[..., TestResult], *args, **options) -> TestResult | Non
         return None
 
 
-def _assignment(groups: pd.DataFrame) -> Assignment | None:
+def _assignment(groups: pd.DataFrame, intended: float | None) -> Assignment | None:
     control, treated = (int(groups.loc[name, "assigned"]) for name in GROUPS)
     if control + treated == 0:
         return None
-    exact = scipy_stats.binomtest(treated, control + treated, SPLIT[1])
-    fit = goodness_of_fit([control, treated], SPLIT)
-    return Assignment(
-        control, treated, SPLIT[1], intervals.proportion(treated, control + treated),
-        fit.statistic, fit.p_asymptotic, float(exact.pvalue), RATIO_ALPHA,
-    )
+    tests = (None, None, None)
+    if intended is not None:
+        exact = scipy_stats.binomtest(treated, control + treated, intended)
+        fit = goodness_of_fit([control, treated], (1 - intended, intended))
+        tests = (fit.statistic, fit.p_asymptotic, float(exact.pvalue))
+    share = intervals.proportion(treated, control + treated)
+    return Assignment(control, treated, intended, share, *tests, RATIO_ALPHA)
 
 
 def _balance(test: PaywallTest, groups: pd.DataFrame) -> Balance:

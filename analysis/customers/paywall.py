@@ -18,6 +18,7 @@ import pandas as pd
 from analysis.customers import events
 from analysis.customers.events import Period, attach, stated
 from analysis.days import SECONDS_A_DAY, day_number, iso_day, seconds
+from analysis.planned import planned_share
 from analysis.sources import Tables
 
 HORIZON = 28  # days
@@ -63,6 +64,7 @@ class PaywallTest:
 
     Attributes:
         horizon: days after assignment in which outcomes count.
+        planned: the share of users that the test group was to get; None: the tables do not say.
         groups: one row a group. `assigned`: users assigned. `users`: of them, those whose horizon
             lies in the period, the denominator of the rest. `viewers`: who saw a paywall.
             `converters`: who bought at a paywall. `buyers`: who bought anywhere. Then the sums of
@@ -93,6 +95,7 @@ class PaywallTest:
     """
 
     horizon: int
+    planned: float | None
     groups: pd.DataFrame
     by_day: pd.DataFrame
     by_date: pd.DataFrame
@@ -111,6 +114,7 @@ def paywall_test(tables: Tables, period: Period) -> PaywallTest:
         covariates, covariances = _covariates(users)
         return PaywallTest(
             horizon=HORIZON,
+            planned=planned_share(tables, "group", GROUPS[1]),
             groups=_groups(users),
             by_day=_by_day(tables, period),
             by_date=_by_date(tables, period),

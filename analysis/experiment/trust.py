@@ -1,7 +1,7 @@
 """Who is lost where, and whether the test can be trusted before any result of it is read.
 
 A comparison of two cohorts is worth what their assignment is worth. So the split is held against
-the plan first (Fabijan et al. 2019; Kohavi, Tang & Xu 2020, chapter 21), then the cohorts against
+the plan first, where the tables have one (Fabijan et al. 2019; Kohavi, Tang & Xu 2020, chapter 21), then the cohorts against
 each other in everything that happens before the widget can show, where they must be alike, and then
 the log against itself. A rule that is stated beforehand makes a verdict of it.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import ibis
@@ -22,13 +22,13 @@ from scipy import stats
 from analysis import exploration
 from analysis.experiment.reductions import COHORTS, TASKS, Reductions, cases, faults_of
 from analysis.forensics import closeness, rates
+from analysis.planned import planned_share
 from analysis.sources import Tables
 from analysis.stats import association, intervals, two_proportions
 from analysis.stats.intervals import Interval
 from analysis.stats.multiplicity import holm
 from analysis.stats.two_proportions import Share
 
-PLANNED = 0.3  # the share of customers that the plan gives to the cohort Test
 MISMATCH = 0.001  # a split less probable than this stops the reading (Kohavi, Tang & Xu 2020)
 ALPHA = 0.05
 CONFIDENCE = 1 - ALPHA
@@ -75,8 +75,10 @@ class Split:
 
     Attributes:
         control, test: Customers.
-        planned: The share that the plan gives to Test.
         share: Their share in Test, with its Wilson interval.
+        lost: Customers left out because they have no row in conversion; of unknown cohort.
+        planned: The share that the plan gives to Test. None: the tables name no plan; then there is
+            nothing to hold the split against, and all that follows is None as well.
         chi_squared, p_chi_squared: Pearson's test of the split (Pearson 1900), 1 degree of freedom.
         p_exact: The exact binomial test's; the one that decides.
         p_closer: Probability that lots come as near to the plan as this, or nearer.
@@ -86,41 +88,45 @@ class Split:
             `POWER`; None where it finds none.
         hidden_test, hidden_control: The shares of a cohort's customers that would have to be lost
             for that; None where the test can't find any loss.
-        lost: Customers left out because they have no row in conversion; of unknown cohort.
-        p_worst: The smallest exact p if all of these belonged to one cohort.
+        p_worst: The smallest exact p if all of the `lost` belonged to one cohort.
     """
 
     control: int
     test: int
-    planned: float
     share: Interval
-    chi_squared: float
-    p_chi_squared: float
-    p_exact: float
-    p_closer: float
-    p_closest: float
-    seen_low: float | None
-    seen_high: float | None
-    hidden_test: float | None
-    hidden_control: float | None
     lost: int
-    p_worst: float
+    planned: float | None = None
+    chi_squared: float | None = None
+    p_chi_squared: float | None = None
+    p_exact: float | None = None
+    p_closer: float | None = None
+    p_closest: float | None = None
+    seen_low: float | None = None
+    seen_high: float | None = None
+    hidden_test: float | None = None
+    hidden_control: float | None = None
+    p_worst: float | None = None
 
     @property
     def mismatch(self) -> bool:
         """Whether the split is not that of the plan."""
-        return self.p_exact < MISMATCH
+        return self.p_exact is not None and self.p_exact < MISMATCH
+
+    @property
+    def hides(self) -> bool:
+        """Whether the lost could hide that the split is not that of the plan."""
+        return self.p_worst is not None and self.p_worst < MISMATCH
 
     @property
     def too_exact(self) -> bool:
         """Whether the split is nearer to the plan than lots would easily bring it."""
-        return self.p_closer < ALPHA
+        return self.p_closer is not None and self.p_closer < ALPHA
 
     @property
     def blind(self) -> bool:
         """Whether the loss of `MOST_HIDDEN` of a cohort could escape the check."""
         hidden = (self.hidden_test, self.hidden_control)
-        return any(share is None or share > MOST_HIDDEN for share in hidden)
+        return self.planned is not None and any(share is None or share > MOST_HIDDEN for share in hidden)
 
 
 @dataclass(frozen=True)
@@ -204,7 +210,8 @@ def trust(base: Reductions, customers: ir.Table, tables: Tables) -> Trust:
     repeats = gone["handling"] == "counted once"
     of_customers = gone["table"] == "test_cohorts"
     assigned, lost = sum(base.customers.values()), base.without_outcome
-    found = split(base.customers[CONTROL], base.customers[TEST], lost)
+    found = split(base.customers[CONTROL], base.customers[TEST],
+                  planned_share(tables, "cohort", TEST), lost)
 
     checks, disorder = _checks(base), _disorder(customers)
     p = pd.concat([checks["p_value"], disorder["p_value"]])
@@ -230,7 +237,7 @@ def trust(base: Reductions, customers: ir.Table, tables: Tables) -> Trust:
         "unbalanced": bool(checks["failed"].any()),
         "faults": bool(max(disorder["share"].max(), before.estimate) > MOST_FAULTY),
         "uneven": bool(disorder["failed"].any()),
-        "losses": bool(left_out > MOST_FAULTY or found.p_worst < MISMATCH),
+        "losses": bool(left_out > MOST_FAULTY or found.hides),
     }
     done = paths["completions"] == len(TASKS)
     yes = paths["converted"] == 1
@@ -331,55 +338,57 @@ def _limits(name: str, successes: int, n: int) -> dict[str, float]:
 # The split -----------------------------------------------------------------------------------
 
 
-def split(control: int, test: int, lost: int = 0) -> Split:
+def split(control: int, test: int, planned: float | None, lost: int = 0) -> Split:
     """Holds a split against the plan.
 
     Args:
         control, test: Customers of each cohort.
+        planned: The share that Test was to get; None: nobody says.
         lost: Further ones, of unknown cohort.
 
     Raises:
         ValueError: Counts that are not whole numbers of at least 0, or nobody in the cohorts.
     """
     n = control + test
-    fit = association.goodness_of_fit((control, test), (1 - PLANNED, PLANNED))
-    nearest = round(n * PLANNED)
-    low, high = seen(n)
-    odds = PLANNED / (1 - PLANNED)
-    extremes = {exact_p(test, n + lost), exact_p(test + lost, n + lost)}
-    return Split(
-        control=control,
-        test=test,
-        planned=PLANNED,
-        share=intervals.proportion(test, n, CONFIDENCE),
+    counted = Split(control, test, intervals.proportion(test, n, CONFIDENCE), lost)
+    if planned is None:
+        return counted
+    shares = (1 - planned, planned)
+    fit = association.goodness_of_fit((control, test), shares)
+    nearest = round(n * planned)
+    low, high = seen(n, planned)
+    odds = planned / (1 - planned)
+    extremes = {exact_p(test, n + lost, planned), exact_p(test + lost, n + lost, planned)}
+    return replace(
+        counted,
+        planned=planned,
         chi_squared=fit.statistic,
         p_chi_squared=fit.p_asymptotic,
-        p_exact=exact_p(test, n),
-        p_closer=closeness.allocation((control, test), (1 - PLANNED, PLANNED)).p_closer,
-        p_closest=closeness.allocation((n - nearest, nearest), (1 - PLANNED, PLANNED)).p_closer,
+        p_exact=exact_p(test, n, planned),
+        p_closer=closeness.allocation((control, test), shares).p_closer,
+        p_closest=closeness.allocation((n - nearest, nearest), shares).p_closer,
         seen_low=low,
         seen_high=high,
         hidden_test=None if low is None else 1 - low / (1 - low) / odds,
         hidden_control=None if high is None else 1 - odds / (high / (1 - high)),
-        lost=lost,
         p_worst=min(extremes),
     )
 
 
-def exact_p(test: int, n: int) -> float:
+def exact_p(test: int, n: int, planned: float) -> float:
     """Two-sided exact binomial p-value of `test` of n customers against the plan."""
-    return float(stats.binomtest(test, n, PLANNED).pvalue)
+    return float(stats.binomtest(test, n, planned).pvalue)
 
 
-def seen(n: int) -> tuple[float | None, float | None]:
+def seen(n: int, planned: float) -> tuple[float | None, float | None]:
     """The shares nearest to the planned one that the check of the split finds among n customers.
 
     Of the exact binomial test at `MISMATCH` with half of it in either tail, with probability
     `POWER`; by the relation of the binomial to the beta distribution. None: it finds none on that
     side, as not even a cohort without a customer is improbable enough.
     """
-    fewest = int(stats.binom.ppf(MISMATCH / 2, n, PLANNED)) - 1  # so few, or fewer, are a mismatch
-    most = int(stats.binom.isf(MISMATCH / 2, n, PLANNED)) + 1  # so many, or more
+    fewest = int(stats.binom.ppf(MISMATCH / 2, n, planned)) - 1  # so few, or fewer, are a mismatch
+    most = int(stats.binom.isf(MISMATCH / 2, n, planned)) + 1  # so many, or more
     low = float(stats.beta.isf(POWER, fewest + 1, n - fewest)) if fewest >= 0 else None
     high = float(stats.beta.ppf(POWER, most, n - most + 1)) if most <= n else None
     return low, high

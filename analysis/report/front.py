@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from analysis import churn, customers, engagement, experiment, mooc
 from analysis.claims import Audit
 from analysis.claims.claim import Verdict
+from analysis.customers.lift import Action
 from analysis.report.engagement.sentences import trimmed_share
 from analysis.report.sentences import digits_of_ends, rise
 from analysis.report.text import MISSING, Prose, interval, number, percent, percents, rounded
@@ -37,8 +38,8 @@ def minutes(s: engagement.Headline) -> str:
 
 
 def buyers(s: customers.Study) -> str:
-    """The effect of the new paywall on the share of users who buy."""
-    if s.lift.primary is None:
+    """The effect of the new paywall on the share of users who buy, of a test that is trusted."""
+    if s.lift.primary is None or s.lift.action is Action.DISTRUST:
         return ""
     return _points(
         s.lift.primary.z.interval, "of users who buy, with the new paywall", "customer-analytics")
@@ -64,9 +65,9 @@ def caught(s: churn.Study) -> str:
 
 
 def converts(s: experiment.Study) -> str:
-    """The effect of the widget on the share of customers who convert."""
+    """The effect of the widget on the share of customers who convert, of a test that is trusted."""
     z = s.metrics.conversion.z
-    if z is None:
+    if z is None or not s.decision.trusted:
         return ""
     return _points(
         z.interval, "of trialers who convert, with the help widget", "trialer-ab-test")

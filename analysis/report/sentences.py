@@ -102,6 +102,25 @@ def digits_of_ends(low: float, high: float, digits: int = 1) -> int:
     return digits
 
 
+def planned(share: float) -> Prose:
+    """A planned share, which is stated and so has the digits that it needs: "30%", "12.5%"."""
+    return Prose(f"{round(100 * share, 4):g}%")
+
+
+def untold_split(study: str, group: str) -> str:
+    """That the tables name no planned split, what follows, and how to name one.
+
+    Args:
+        study: The study.
+        group: What its test's groups are called.
+    """
+    return (
+        f"The tables do not say what split was planned, so whether one {group} lost people can’t be "
+        f"told from its size; the table `{study}/planned_split` would say it "
+        f"(@sec-your-data-{study})."
+    )
+
+
 def rise(test: TestResult) -> tuple[float, float, float]:
     """Second minus first group: the estimate and the ends of its interval."""
     return -test.estimate, -test.interval.high, -test.interval.low

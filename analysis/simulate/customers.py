@@ -111,6 +111,7 @@ TRUTH = {
         "last_day": "2024-11-17",
         "effect_until": "2024-12-16",  # the first day without
         "horizon_days": 28,
+        "share": 0.5,  # of the users assigned, in the group test
         "factor": 1.45,
         # Standard errors of the expectations: 0.0002, 0.0002 and 0.9.
         "per_user": {
@@ -385,7 +386,7 @@ def _part(n: int, next_id: int, next_qa: int, rng) -> tuple[dict[str, pd.DataFra
     assigned_at = np.full(n, DAYS * SECONDS)
     assigned_at[assigned] = second[running][first]
     treated = np.zeros(n, dtype=bool)
-    treated[assigned] = rng.random(len(assigned)) < 0.5
+    treated[assigned] = rng.random(len(assigned)) < test["share"]
     paywall_test = pd.DataFrame({
         "uid": uid[assigned],
         "group": np.where(treated[assigned], "test", "control").astype(object),
@@ -465,13 +466,17 @@ def _parts(seed: int, scale: float) -> Iterator[tuple[dict[str, pd.DataFrame], n
                 "date": np.array([release["date"]], dtype="datetime64[s]"),
                 "name": [release["name"]],
             })
+            share = TRUTH["test"]["share"]
+            tables["planned_split"] = pd.DataFrame({
+                "group": ["control", "test"], "share": [1 - share, share],
+            })
         yield tables, sums
 
 
 def parts(seed: int, scale: float) -> Iterator[dict[str, pd.DataFrame]]:
     """Yield the tables in equal parts of at most the shipped size, each ordered by time.
 
-    The list of releases is in the first part.
+    The list of releases and the planned split are in the first part.
     """
     for tables, _ in _parts(seed, scale):
         yield tables

@@ -528,19 +528,26 @@ def _repeat(rows: pd.DataFrame, expected: float, rng: np.random.Generator) -> pd
 def parts(
     seed: int, scale: float, world: World = WORKS
 ) -> Iterator[dict[str, pd.DataFrame]]:
-    """Yield the four tables in equal parts of at most the shipped size."""
+    """Yield the tables in equal parts of at most the shipped size.
+
+    The planned split is in the first part.
+    """
     count = math.ceil(scale)
     account = FIRST_ACCOUNT
     for part in range(count):
         rng = np.random.Generator(np.random.PCG64([seed, part]))
         tables, account = _part(world, max(1, round(CUSTOMERS * scale / count)), account, rng)
+        if part == 0:
+            tables["planned_split"] = pd.DataFrame({
+                "cohort": ["Test", "Control"], "share": [world.test, 1 - world.test],
+            })
         yield tables
 
 
 def generate(
     seed: int = SEED, scale: float = 1, world: World = WORKS
 ) -> tuple[dict[str, pd.DataFrame], dict]:
-    """The four tables in memory, and the truth about the world that made them.
+    """The tables in memory, and the truth about the world that made them.
 
     Args:
         seed: a whole number >= 0.
@@ -548,12 +555,12 @@ def generate(
         world: the parameters of the process.
 
     Returns:
-        Tables `test_cohorts`, `product_activity`, `help_activity`, `conversion`, and the truth:
-        `parameters` (of `World`), `dirt` (faults strewn over one shipped size) and `effects` (see
-        `effects`).
+        Tables `test_cohorts`, `product_activity`, `help_activity`, `conversion`, `planned_split`,
+        and the truth: `parameters` (of `World`), `dirt` (faults strewn over one shipped size) and
+        `effects` (see `effects`).
     """
     found = list(parts(seed, scale, world))
-    tables = {name: pd.concat([part[name] for part in found], ignore_index=True)
+    tables = {name: pd.concat([part[name] for part in found if name in part], ignore_index=True)
               for name in found[0]}
     truth = EFFECTS if world == WORKS else effects(world)
     return tables, {"parameters": asdict(world), "dirt": DIRT, "effects": truth}

@@ -18,7 +18,7 @@ def app(
     control: float = 0.15, test: float = 0.15, users: tuple[int, int] = (1500, 1500), *,
     before: int = 1500, test_day: int = 80, days: int = 150, seed: int = 1,
     devices: tuple[str, ...] = ("and", "iOS"), price: tuple[int, ...] = (99, 499, 4999),
-    ages: bool = True,
+    ages: bool = True, planned: float | None = 0.5,
 ) -> dict[str, pd.DataFrame]:
     """Tables of an app.
 
@@ -31,6 +31,7 @@ def app(
         seed: of everything random.
         devices, price: what occurs.
         ages: whether ages are recorded.
+        planned: the share of the test group by plan; None: the tables name no plan.
     """
     rng = np.random.default_rng(seed)
     groups = np.repeat(["before", "control", "test"], [before, *users])
@@ -52,6 +53,8 @@ def app(
     })
     views.loc[~bought, "price"] = pd.NA
     inside = groups != "before"
+    plan = {} if planned is None else {"planned_split": pd.DataFrame({
+        "group": ["control", "test"], "share": [1 - planned, planned]})}
     return {
         "users": pd.DataFrame({
             "uid": np.append(uids, "last"),
@@ -68,7 +71,7 @@ def app(
         "paywall_test": pd.DataFrame({
             "uid": uids[inside], "group": groups[inside],
             "assigned_at": views["date"][inside].reset_index(drop=True)}),
-    }
+    } | plan
 
 
 def study(frames: dict[str, pd.DataFrame]) -> SimpleNamespace:

@@ -211,13 +211,14 @@ def test_revenue_is_the_product_of_its_parts(shipped):
 
 def test_the_order_of_rows_and_names_of_users_do_not_matter():
     frames = app(0.15, 0.2, (120, 130), before=150)
+    plan = {"planned_split": frames.pop("planned_split")}
     names = {uid: f"x{hash(uid) % 10**9}-{uid}" for uid in frames["users"]["uid"]}
     moved = {
         name: frame.sample(frac=1, random_state=5).reset_index(drop=True).assign(
             uid=lambda f: f["uid"].map(names))
         for name, frame in frames.items()
     }
-    one, other = (flatten(study(x).lift) for x in (frames, moved))
+    one, other = (flatten(study(x | plan).lift) for x in (frames, moved))
     assert one.keys() == other.keys()
     for name, value in one.items():
         if isinstance(value, float):
@@ -248,7 +249,31 @@ def test_the_rule(shipped, old, new, assigned, expected):
     found = replace(found, by_day=found.by_day.assign(converters=0))
     groups = groups.set_index("group")
     primary = lift._primary(found, groups, plan)
-    assert lift.action(lift._assignment(groups), primary) is expected
+    assert lift.action(lift._assignment(groups, found.planned), primary) is expected
+
+
+def test_a_split_is_held_against_the_plan_of_its_own_tables():
+    def read(users, planned):
+        return study(app(test=0.24, users=users, planned=planned)).lift
+
+    halves, thirds = (1500, 1500), (1700, 850)
+    sound = read(halves, 0.5)
+    assert sound.assignment.trusted and sound.action is Action.SHIP
+    assert read(thirds, 1 / 3).action is Action.SHIP
+    for users, planned in ((halves, 1 / 3), (thirds, 0.5)):
+        wrong = read(users, planned)
+        assert wrong.assignment.exact_p < wrong.assignment.alpha
+        assert wrong.action is Action.DISTRUST
+    for users in (halves, thirds):
+        a, untold = read(users, None).assignment, (None,) * 4
+        assert (a.intended, a.chi_squared, a.p_value, a.exact_p) == untold
+        assert a.trusted and a.share.estimate == users[1] / sum(users)
+        assert read(users, None).action is Action.SHIP
+    # What a small split differs by from any other plan is the exact test's to say.
+    few = read((30, 10), 0.3).assignment
+    assert few.exact_p == pytest.approx(stats.binomtest(10, 40, 0.3).pvalue)
+    chi = stats.chisquare([30, 10], [28, 12])
+    assert (few.chi_squared, few.p_value) == pytest.approx((chi.statistic, chi.pvalue))
 
 
 def test_the_rule_without_a_result(shipped):

@@ -91,6 +91,7 @@ def tables(frames: dict[str, pd.DataFrame]) -> Tables:
         "paywall_views": {"uid": "string", "date": "timestamp", "purchase": "int64",
                           "sku": "string", "price": "int64"},
         "paywall_test": {"uid": "string", "group": "string", "assigned_at": "timestamp"},
+        "planned_split": {"group": "string", "share": "float64"},
     }
     return Tables("customers", "a test", False, False, held(frames, schemas))
 

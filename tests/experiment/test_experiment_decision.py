@@ -33,7 +33,7 @@ def measured(engagement: tuple[Share, Share], conversion: tuple[Share, Share]) -
 def in_world(world: str, seed: int, scale: float = 1) -> SimpleNamespace:
     """The metrics of tables from a world."""
     parts = list(trialers.parts(seed, scale, trialers.WORLDS[world]))
-    frames = {name: pd.concat([part[name] for part in parts]) for name in parts[0]}
+    frames = {name: pd.concat([part[name] for part in parts if name in part]) for name in parts[0]}
     rows = frames["test_cohorts"].merge(frames["conversion"])
     helped = frames["help_activity"]
     rows["cs"] = rows.customer_id.isin(helped.customer_id[helped.channel.isin(CS)])

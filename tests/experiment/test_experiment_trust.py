@@ -20,7 +20,7 @@ from test_experiment_reductions import Frames, as_seen, messy, tables
 
 from analysis.experiment import trust as study
 from analysis.experiment.reductions import CHANNELS, COHORTS, CS, Reductions, per_customer, reduce
-from analysis.experiment.trust import MISMATCH, PLANNED, POWER, Trust, Verdict
+from analysis.experiment.trust import MISMATCH, POWER, Trust, Verdict
 from analysis.results import flatten
 from analysis.simulate import trialers
 from analysis.sources import Tables, open_study
@@ -30,6 +30,12 @@ ORACLE = Path(__file__).parent / "oracle"
 REFERENCE = json.loads((ORACLE / "trust.json").read_text())
 KEYS = {"profile": ("table", "column"), "cleaning": ("table", "column", "rule")}
 CONTROL, TEST = COHORTS
+PLANNED = 0.3  # as in the shipped tables
+
+
+def plan(share: float) -> pd.DataFrame:
+    """The table of a planned split with such a share in Test."""
+    return pd.DataFrame({"cohort": [TEST, CONTROL], "share": [share, 1 - share]})
 
 
 @dataclass
@@ -73,7 +79,7 @@ def shipped(made) -> Case:
 @pytest.fixture(scope="module")
 def untidy(made) -> tuple[Frames, Trust]:
     """Tables with every fault."""
-    frames = messy(23)
+    frames = messy(23) | {"planned_split": plan(PLANNED)}
     return frames, made(frames).trust
 
 
@@ -163,7 +169,7 @@ def test_r_still_gives_the_committed_values(tmp_path):
 @pytest.mark.parametrize("case", ["even", "off", "few"])
 def test_split_equals_r(case):
     r = REFERENCE[case]
-    a = study.split(r["n"] - r["test"], r["test"])
+    a = study.split(r["n"] - r["test"], r["test"], PLANNED)
     assert a.p_exact == pytest.approx(r["exact"], rel=1e-9)
     assert a.p_chi_squared == pytest.approx(r["chi"], rel=1e-9)
     assert [a.share.low, a.share.high] == pytest.approx(r["wilson"], rel=1e-9)
@@ -177,7 +183,7 @@ def test_what_the_check_sees_is_what_it_says(n):
     most = stats.binom.isf(MISMATCH / 2, n, PLANNED) + 1
     alarm = (k <= fewest) | (k >= most)
     assert stats.binom.pmf(k, n, PLANNED)[alarm].sum() <= MISMATCH
-    low, high = study.seen(n)
+    low, high = study.seen(n, PLANNED)
     for share, side in ((low, k <= fewest), (high, k >= most)):
         if share is None:
             assert not side.any()
@@ -186,7 +192,7 @@ def test_what_the_check_sees_is_what_it_says(n):
     # The p-value that decides gives the alarm in (nearly) the same counts.
     rng = np.random.default_rng(n)
     drawn = rng.binomial(n, high, 400)
-    power = np.mean([study.exact_p(int(x), n) < MISMATCH for x in drawn])
+    power = np.mean([study.exact_p(int(x), n, PLANNED) < MISMATCH for x in drawn])
     assert power == pytest.approx(POWER, abs=0.12 if n < 100 else 0.07)
 
 
@@ -203,7 +209,7 @@ def test_the_worst_that_lost_customers_could_hide(shipped):
     control, test = shipped.base.customers.values()
     lost = 300 + trialers.DIRT["no conversion row"]
     t = shipped.without_conversion(300)
-    every = [study.exact_p(test + x, control + test + lost) for x in range(lost + 1)]
+    every = [study.exact_p(test + x, control + test + lost, PLANNED) for x in range(lost + 1)]
     assert t.split.lost == lost and t.split.p_worst == pytest.approx(min(every))
     assert t.split.p_worst < MISMATCH < t.split.p_exact
     assert t.reasons["losses"] and t.trusted is Verdict.RESERVED
@@ -213,17 +219,48 @@ def test_the_worst_that_lost_customers_could_hide(shipped):
 @settings(max_examples=60)
 @given(st.integers(1, 4000))
 def test_the_range_that_escapes_holds_the_plan(n):
-    low, high = study.seen(n)
+    low, high = study.seen(n, PLANNED)
     assert low is None or 0 <= low < PLANNED
     assert high is None or PLANNED < high <= 1
-    larger = study.seen(4 * n + 40)
+    larger = study.seen(4 * n + 40, PLANNED)
     assert low is None or larger[0] > low
     assert high is None or larger[1] < high
 
 
+def test_a_split_is_held_against_the_plan_of_its_own_tables(made, tmp_path):
+    """A sound test in halves: with its plan, with another's, and with none."""
+    (part,) = trialers.parts(3, 0.3, replace(trialers.WORKS, test=0.5))
+    folder = tmp_path / "trialers"
+    folder.mkdir()
+    for name, frame in part.items():
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    own = made(open_study("trialers", tmp_path)).trust
+    assert own.split.planned == 0.5 and own.split.p_exact > MISMATCH
+    assert own.trusted is Verdict.TRUSTED
+
+    plan(0.3).to_csv(folder / "planned_split.csv", index=False)
+    wrong = made(open_study("trialers", tmp_path)).trust
+    assert wrong.split.planned == 0.3 and wrong.reasons["mismatch"]
+    assert wrong.trusted is Verdict.REFUSED
+
+    (folder / "planned_split.csv").unlink()
+    untold = made(open_study("trialers", tmp_path)).trust
+    assert untold.split == study.split(own.split.control, own.split.test, None, own.split.lost)
+    assert untold.split.share == own.split.share
+    assert untold.split.planned is untold.split.p_exact is untold.split.p_worst is None
+    assert untold.split.chi_squared is untold.split.seen_low is untold.split.hidden_test is None
+    assert untold.reasons == own.reasons and untold.trusted is Verdict.TRUSTED
+    # Far from halves, and of four customers, it is not judged either.
+    for sizes in ((2000, 20), (3, 1)):
+        bare = study.split(*sizes, None, 1)
+        assert not (bare.mismatch or bare.hides or bare.too_exact or bare.blind)
+    # What else speaks against a test still does.
+    assert study.verdict(untold.reasons | {"unbalanced": True}) is Verdict.RESERVED
+
+
 def test_an_exact_split_is_noticed():
     n = 10_000
-    a = study.split(7 * n // 10, 3 * n // 10)
+    a = study.split(7 * n // 10, 3 * n // 10, PLANNED)
     assert a.too_exact and a.p_closer == a.p_closest
     density = 1 / math.sqrt(2 * math.pi * n * PLANNED * (1 - PLANNED))
     assert a.p_closer == pytest.approx(density, rel=0.01)
@@ -322,9 +359,10 @@ def test_each_break_is_found(made, frames):
 
 def test_lost_customers_of_one_cohort_are_a_mismatch(shipped):
     a, b = shipped.base.customers.values()
-    assert study.split(a, int(0.85 * b)).mismatch and study.split(int(0.85 * a), b).mismatch
+    assert study.split(a, int(0.85 * b), PLANNED).mismatch
+    assert study.split(int(0.85 * a), b, PLANNED).mismatch
     # Both cohorts 15% smaller: nothing that a split can show.
-    assert not study.split(int(0.85 * a), int(0.85 * b)).mismatch
+    assert not study.split(int(0.85 * a), int(0.85 * b), PLANNED).mismatch
     # In whole tables the split decides alone, whatever else is in order.
     t = shipped.again(customers={CONTROL: a + 600, TEST: b - 600})
     assert t.trusted is Verdict.REFUSED

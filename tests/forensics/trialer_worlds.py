@@ -192,7 +192,7 @@ def shipped(seed: int, n: int) -> Frames:
     frames = trialers.generate(seed, n / trialers.CUSTOMERS)[0]
     known = frames["test_cohorts"].merge(frames["conversion"])["customer_id"]
     return {name: frame[frame["customer_id"].isin(known)].drop_duplicates().reset_index(drop=True)
-            for name, frame in frames.items()}
+            for name, frame in frames.items() if "customer_id" in frame}
 
 
 def _simple(rng, arrival, span, again, days) -> Frames:

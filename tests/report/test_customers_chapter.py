@@ -135,13 +135,13 @@ def nothing_bought():
 
 
 def alike():
-    """One device, one country, no gender, no age, one group of the test, no release."""
+    """One device, one country, no gender, no age, one group of the test, no release, no plan."""
     tables = small_tables.good("customers")
     tables["users"] = [
         row | {"device": "iOS", "country": "DEU", "gender": "", "age": ""}
         for row in tables["users"]]
     tables["paywall_test"] = [row | {"group": "test"} for row in tables["paywall_test"]]
-    del tables["releases"]
+    del tables["releases"], tables["planned_split"]
     return tables
 
 

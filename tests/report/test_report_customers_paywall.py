@@ -31,6 +31,8 @@ WORLDS = {
     "harms": {"test": 0.09},
     "too small": {"test": 0.17, "users": (120, 120), "before": 300},
     "broken split": {"test": 0.24, "users": (1500, 1250)},
+    "other plan": {"test": 0.24, "users": (1500, 1250), "planned": 0.455},
+    "no plan": {"test": 0.24, "users": (1500, 1250), "planned": None},
     "nobody buys": {"control": 0.0, "test": 0.0, "users": (200, 200), "before": 200},
     "everybody buys": {"control": 1.0, "test": 1.0, "users": (2, 2), "before": 5},
     "one buyer": {"control": 0.0, "test": 0.02, "users": (40, 40), "before": 40},
@@ -74,7 +76,10 @@ def test_every_part_is_prose_or_a_figure_and_names_no_missing_number(worlds, nam
         ("nothing", "Keep the old paywall", "ruled out|equal for practical purposes"),
         ("harms", "Keep the old paywall", "sells to fewer users"),
         ("too small", "Run the test longer", "Neither a difference nor its absence is shown"),
-        ("broken split", "Do not decide on this test", "sells to more users"),
+        ("broken split", "Do not decide on this test",
+         "^The share goes from .*, p.* is broken .* not to be read as the paywall’s effect"),
+        ("other plan", "Give the new paywall to everybody", "sells to more users"),
+        ("no plan", "Give the new paywall to everybody", "sells to more users"),
         ("nobody buys", "nothing to decide yet", "Nobody, or everybody"),
         ("everybody buys", "nothing to decide yet", "Nobody, or everybody"),
         ("one group", "Do not decide on this test", "not yet two users"),
@@ -132,6 +137,15 @@ def test_the_split_is_named_as_broken_or_as_chance(worlds):
     assert "Chance does not give such a split" in lift.split(worlds["broken split"])
     assert "what chance gives" in lift.split(worlds["works"])
     assert "Nobody was assigned" in lift.split(worlds["no test"])
+    assert "where 45.5% was intended" in lift.split(worlds["other plan"])
+    assert "what chance gives" in lift.split(worlds["other plan"])
+    untold = lift.split(worlds["no plan"])
+    assert untold.startswith("1,500 users were assigned to the old paywall and 1,250 to the new one")
+    assert untold.endswith(
+        ". The tables do not say what split was planned, so whether one group lost people can’t be "
+        "told from its size; the table `customers/planned_split` would say it "
+        "(@sec-your-data-customers).")
+    assert "intended" not in untold and "may be read" not in untold
 
 
 def test_numbers_of_a_sentence_add_up(worlds):

@@ -42,7 +42,7 @@ def first(frames, each):
     """The first customers of each cohort."""
     ids = frames["test_cohorts"].groupby("cohort").customer_id.head(each)
     return {name: frame[frame.customer_id.isin(ids)].reset_index(drop=True)
-            for name, frame in frames.items()}
+            for name, frame in frames.items() if "customer_id" in frame}
 
 
 def simulated(customers, seed=3, world=trialers.WORKS):

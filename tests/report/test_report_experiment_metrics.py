@@ -149,6 +149,37 @@ def test_the_question_of_significance():
     assert sum("not tested" in row for row in rows) == 1
 
 
+READ = ("answer", "engagement", "conversion", "significant", "means")
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_a_test_that_is_not_trusted_has_no_result(name):
+    s = case(name)
+    untrusted = SimpleNamespace(metrics=s.metrics, decision=decision(s.metrics, trusted=False))
+    all_of(untrusted, FUNCTIONS, draw=False)
+    m = s.metrics
+    for function in READ:
+        told, trusted = FUNCTIONS[function](untrusted), FUNCTIONS[function](s)
+        nothing = m.engagement.z is None if function != "conversion" else m.conversion.z is None
+        if nothing or function == "means" and m.conversion.z is None:
+            assert told == trusted  # nobody, or everybody: true of any test
+            continue
+        assert "the test is not trusted (@sec-trialers-trust)" in told, function
+        for result in ("Yes", "brought more customers to CS", "rises as well", "is shown to", "is not "
+                       "shown", "does what it was built", "works against"):
+            assert result not in told, (function, told)
+    if m.engagement.z is not None:
+        size = f"{100 * m.engagement.test_rate.estimate:.1f}% of the customers in Test used CS"
+        assert size in report.answer(untrusted)
+        assert "to be read as the widget’s effect" in report.answer(untrusted)
+        assert "not to be read as the widget’s effect." in report.engagement(untrusted)
+        both = "Both are differences" in report.answer(untrusted)
+        assert both == (m.conversion.z is not None)
+    assert "Completion is" not in report.unharmed(untrusted)
+    assert "seen to hold" not in report.mechanism(untrusted)
+    assert "So the rise is shown" not in report.reached(untrusted)
+
+
 def test_numbers_are_those_of_the_result():
     m = case("works").metrics
     e = m.engagement
@@ -194,7 +225,8 @@ def test_a_thin_margin_is_called_thin():
     m = s.metrics
     thin = m.tests.copy()
     thin.loc[("mechanism", "converted"), "p_value"] = 0.2
-    told = report.reached(SimpleNamespace(metrics=SimpleNamespace(**{**vars(m), "tests": thin})))
+    told = report.reached(SimpleNamespace(
+        metrics=SimpleNamespace(**{**vars(m), "tests": thin}), decision=s.decision))
     assert "do not show a rise" in told and "margin is thin" in told
 
 

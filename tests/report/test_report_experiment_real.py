@@ -72,7 +72,8 @@ def two_each() -> dict[str, pd.DataFrame]:
     cohorts = frames["test_cohorts"]
     starters = cohorts[cohorts["customer_id"].isin(activity["customer_id"])]
     kept = starters.groupby("cohort").head(2)["customer_id"]
-    return {name: frame[frame["customer_id"].isin(kept)] for name, frame in frames.items()}
+    return {name: frame[frame["customer_id"].isin(kept)] for name, frame in frames.items()
+            if "customer_id" in frame}
 
 
 CASES = {

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 
 from analysis.claims.claim import Verdict
+from analysis.customers.lift import Action
 from analysis.report import front
 from analysis.report.text import MINUS
 
@@ -24,15 +25,20 @@ def test_signs_and_ends():
     s = SimpleNamespace(comparisons={"paid": SimpleNamespace(welch=effect(0.01, -1.0, 1.0))})
     assert front.minutes(s).startswith("**0.0 minutes**")
     primary = SimpleNamespace(z=effect(.0331, .004, .06))
-    told = front.buyers(SimpleNamespace(lift=SimpleNamespace(primary=primary)))
+    app = SimpleNamespace(lift=SimpleNamespace(primary=primary, action=Action.SHIP))
+    told = front.buyers(app)
     assert told.startswith("**+3.3 points** [")
     assert told.endswith("(chapters/customer-analytics.qmd) (95% interval 0.4\u00a0to\u00a06.0)")
     widget = SimpleNamespace(
-        metrics=SimpleNamespace(conversion=SimpleNamespace(z=effect(-.0171, -.034, -.0004))))
+        metrics=SimpleNamespace(conversion=SimpleNamespace(z=effect(-.0171, -.034, -.0004))),
+        decision=SimpleNamespace(trusted=True))
     # An end beside 0 does not look like 0.
     told = front.converts(widget)
     assert told.startswith(f"**{MINUS}1.71 points** [")
     assert told.endswith(f"(95% interval {MINUS}3.40\u00a0to\u00a0{MINUS}0.04)")
+    # A difference that is not to be read as an effect is no number of the strip.
+    app.lift.action, widget.decision.trusted = Action.DISTRUST, False
+    assert front.buyers(app) == front.converts(widget) == ""
 
 
 def test_what_cannot_be_told_is_left_out(netflix_study, mooc_study):

@@ -44,7 +44,23 @@ def no_other():
     return tables
 
 
-WORLDS = (tiny, nobody_converts, everybody_converts, no_other)
+def no_plan():
+    """Nobody says how the test was to be split."""
+    tables = small_tables.good("trialers")
+    del tables["planned_split"]
+    return tables
+
+
+def all_in_test():
+    """All but two customers are in Test, where 30% were planned."""
+    tables = small_tables.good("trialers")
+    tables["test_cohorts"] = [
+        row | {"cohort": "Test" if i > 1 else "Control"}
+        for i, row in enumerate(tables["test_cohorts"])]
+    return tables
+
+
+WORLDS = (no_plan, all_in_test, tiny, nobody_converts, everybody_converts, no_other)
 
 
 @pytest.mark.parametrize("world", WORLDS)

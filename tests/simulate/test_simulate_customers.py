@@ -13,7 +13,7 @@ from analysis.simulate import customers
 from analysis.simulate.customers import DAYS, SECONDS, START, TRUTH, day_of
 from analysis.sources import SHIPPED, check_study
 
-TABLES = ["users", "purchases", "paywall_views", "paywall_test", "releases"]
+TABLES = ["users", "purchases", "paywall_views", "paywall_test", "releases", "planned_split"]
 
 
 def clean(tables, name):

@@ -28,7 +28,8 @@ def csv(tables: dict[str, pd.DataFrame]) -> dict[str, bytes]:
 def merged(seed: int, scale: float, world=WORKS) -> dict[str, pd.DataFrame]:
     """All parts of the tables."""
     parts = list(trialers.parts(seed, scale, world))
-    return {name: pd.concat([p[name] for p in parts], ignore_index=True) for name in parts[0]}
+    return {name: pd.concat([p[name] for p in parts if name in p], ignore_index=True)
+            for name in parts[0]}
 
 
 def first_rows(activity: pd.DataFrame, action: str) -> pd.Series:
@@ -97,6 +98,14 @@ def test_columns_values_and_size(shipped):
     written = csv(shipped)
     assert sum(map(len, written.values())) < 4_000_000
     assert not any(b"\r" in content for content in written.values())
+
+
+def test_the_planned_split_is_the_world_s():
+    for world in (WORKS, replace(WORKS, test=0.45)):
+        plan = merged(1, 1.5, world)["planned_split"]  # of two parts, but one plan
+        assert plan.set_index("cohort").share.to_dict() == pytest.approx(
+            {"Test": world.test, "Control": 1 - world.test})
+        assert len(plan) == 2
 
 
 def test_rows_come_in_an_order_that_tells_nothing_hidden(shipped):
@@ -321,7 +330,7 @@ def experiments(seed, world):
     # Ids as numbers: text would take most of the time.
     tables = {
         name: frame.assign(customer_id=frame.customer_id.str[1:].astype(int))
-        for name, frame in merged(seed, SIMULATIONS / 4, world).items()
+        for name, frame in merged(seed, SIMULATIONS / 4, world).items() if "customer_id" in frame
     }
     customers = tables["test_cohorts"].merge(tables["conversion"])
     activity = tables["product_activity"]

@@ -17,7 +17,7 @@ from analysis.customers.paywall import GROUPS
 from analysis.report import figures
 from analysis.report.customers import design, labels
 from analysis.report.customers.app import money
-from analysis.report.sentences import decision
+from analysis.report.sentences import decision, planned, untold_split
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
@@ -96,11 +96,15 @@ def split(s: Study) -> Prose:
     a = s.lift.assignment
     if a is None:
         return Prose("Nobody was assigned to the test.")
-    told = (
+    sizes = (
         f"{number(a.control)} users were assigned to the old paywall and {number(a.test)} to the "
         f"new one, {percent(a.share.estimate)} of them to the new one "
-        f"(95% interval {interval(100 * a.share.low, 100 * a.share.high, 1, '%')}) where "
-        f"{percent(a.intended, 0)} was intended (χ² = {number(a.chi_squared, 2)}, "
+        f"(95% interval {interval(100 * a.share.low, 100 * a.share.high, 1, '%')})"
+    )
+    if a.intended is None:
+        return Prose(f"{sizes}. {untold_split('customers', 'group')}")
+    told = (
+        f"{sizes} where {planned(a.intended)} was intended (χ² = {number(a.chi_squared, 2)}, "
         f"{p_value(a.p_value)}; exact binomial {p_value(a.exact_p)})"
     )
     if a.trusted:
@@ -250,6 +254,12 @@ def verdict(s: Study) -> Prose:
     )
     if p.lift is not None:
         size += f", a relative change of {_lift(p.lift)}"
+    if s.lift.action is Action.DISTRUST:
+        return Prose(
+            f"The share goes {moved}, a difference of {size}, {p_value(z.p_value)}; since the split of "
+            "users is broken (@sec-customers-trust), that is a difference between the groups, which is "
+            "not to be read as the paywall’s effect."
+        )
     goal = f"{number(relevant, 1)} points"
     finding = p.decision.finding
     if finding is Finding.HIGHER:

@@ -67,6 +67,7 @@ DIMENSIONS = {
     "part_of_day": "part of day", "first_task": "task of the first trouble",
     "restarted": "having restarted a task",
 }
+UNTRUSTED = "the test is not trusted (@sec-trialers-trust)"
 READINGS = {"ever": "In trouble: at least once", "first": "In trouble: at the first trouble"}
 
 
@@ -131,10 +132,14 @@ def _size(m: Metric) -> str:
           f"That there is a rise is shown; whether it reaches the {goal} that would be worth having is not.")
 
 
-def _verdict(m: Metric) -> Prose:
-    """What a primary metric shows, beginning with yes or no."""
+def _verdict(s: Study, m: Metric) -> Prose:
+    """What a primary metric shows, beginning with yes or no, where the test may be read."""
     if m.z is None:
         return Prose(_nothing(m))
+    if not s.decision.trusted:
+        return Prose(
+            f"That can’t be told, since {UNTRUSTED}. {capital(_rates(m))}: a difference between the "
+            "groups, which is not to be read as the widget’s effect.")
     if not m.tested:
         return Prose(
             f"By the order of the tests this is not tested, because engagement is not shown to rise. "
@@ -157,7 +162,7 @@ def _verdict(m: Metric) -> Prose:
 
 def engagement(s: Study) -> Prose:
     """Whether more customers of Test used CS."""
-    return _verdict(s.metrics.engagement)
+    return _verdict(s, s.metrics.engagement)
 
 
 def engagement_table(s: Study) -> Prose:
@@ -231,7 +236,7 @@ def troubled(s: Study) -> Prose:
 
 def conversion(s: Study) -> Prose:
     """Whether more customers of Test converted."""
-    return _verdict(s.metrics.conversion)
+    return _verdict(s, s.metrics.conversion)
 
 
 def conversion_table(s: Study) -> Prose:
@@ -278,7 +283,7 @@ def reached(s: Study) -> Prose:
         f"Only customers in trouble can have seen the widget. Among them the difference is "
         f"{_effect(row.difference, row.low, row.high)}; among those never in trouble, where it can only be "
         f"chance or a fault of the split, {_effect(placebo.estimate, placebo.interval.low, placebo.interval.high)}.")
-    if not m.conversion.shown:
+    if not m.conversion.shown or not s.decision.trusted:
         return Prose(told)
     if test <= m.alpha:
         return Prose(f"{told} So the rise is shown where it should be, among those whom the widget "
@@ -338,6 +343,10 @@ def significant(s: Study) -> Prose:
     e, c = m.engagement, m.conversion
     if e.z is None:
         return Prose(f"No: {_nothing(e)[0].lower()}{_nothing(e)[1:]}")
+    if not s.decision.trusted:
+        return Prose(
+            f"There is no result to judge, since {UNTRUSTED}: a small p would speak of a difference "
+            "between the groups, whatever brought it about, and not of the widget’s effect.")
     if e.shown and c.shown:
         lead = (f"Yes, both primary metrics rise, and each is significant at {percent(1 - m.alpha, 0)} in its turn, "
                 f"engagement ({p_value(e.p_value)}) and then conversion ({p_value(c.p_value)})")
@@ -402,7 +411,10 @@ def unharmed(s: Study) -> Prose:
     """The guardrails: completion, and conversion of those whom the widget could not reach."""
     g = s.metrics.guardrails
     i, margin = g.completion, _goal(g.margin)
-    if i.low > -g.margin:
+    if not s.decision.trusted:
+        first = (f"Whether completion is harmed can’t be told, since {UNTRUSTED}: the share completing "
+                 f"all three tasks differs between the groups by {_effect(i.estimate, i.low, i.high)}.")
+    elif i.low > -g.margin:
         first = (f"Completion is not harmed: the share completing all three tasks differs by "
                  f"{_effect(i.estimate, i.low, i.high)}, which rules out a fall of {margin}.")
     elif i.high < 0:
@@ -439,7 +451,9 @@ def mechanism(s: Study) -> Prose:
         return Prose(f"{reach} In one cohort nobody was in trouble, so the links cannot be compared.")
     said = listing(f"{SHARES[name]} by {_effect(row.difference, row.low, row.high)}"
                    for name, row in m.links.iterrows() if name != "everybody")
-    return Prose(f"{reach} Among those in trouble, Test differs from Control in the share {said}. {_broken(m.links)}")
+    end = (_broken(m.links) if s.decision.trusted else
+           f"Since {UNTRUSTED}, these are differences between the groups, and no chain of effects.")
+    return Prose(f"{reach} Among those in trouble, Test differs from Control in the share {said}. {end}")
 
 
 def _broken(links: pd.DataFrame) -> str:
@@ -698,6 +712,8 @@ def answer(s: Study) -> Prose:
     e, c = m.engagement, m.conversion
     if e.z is None:
         return Prose(_nothing(e))
+    if not s.decision.trusted:
+        return _difference_only(e, c)
     head = {
         Finding.HIGHER: "**The widget brought more customers to CS**",
         Finding.LOWER: "**In Test fewer customers used CS**",
@@ -718,12 +734,27 @@ def answer(s: Study) -> Prose:
     return Prose(f"{told} {tail}{thin}: {_rates(c)}.")
 
 
+def _difference_only(e: Metric, c: Metric) -> Prose:
+    """What the groups differ by, where the test is not trusted."""
+    told = (f"**Whether the widget brought customers to CS can’t be told**, since {UNTRUSTED}: "
+            f"{_rates(e)}.")
+    if c.z is None:
+        return Prose(f"{told} That is a difference between the groups, which is not to be read as the "
+                     f"widget’s effect. {_nothing(c)}")
+    i = c.z.interval
+    return Prose(f"{told} Conversion differs by {_effect(c.z.estimate, i.low, i.high)}. Both are "
+                 "differences between the groups, which are not to be read as the widget’s effects.")
+
+
 def means(s: Study) -> Prose:
     """What the result means for the experience."""
     m = s.metrics
     e, c = m.engagement, m.conversion
     if e.z is None or c.z is None:
         return Prose("Without both outcomes among the customers, the test says nothing about the experience.")
+    if not s.decision.trusted:
+        return Prose(f"As {UNTRUSTED}, the differences say nothing about the experience until it is known "
+                     "what brought them about.")
     if e.shown and c.shown:
         return Prose(
             "The widget does what it was built for, and more customers subscribe. How many more is known only "

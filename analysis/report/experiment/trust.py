@@ -16,7 +16,6 @@ from analysis.experiment.trust import (
     MISMATCH,
     MOST_FAULTY,
     MOST_HIDDEN,
-    PLANNED,
     POWER,
     SERIES,
     TEST,
@@ -24,7 +23,7 @@ from analysis.experiment.trust import (
 )
 from analysis.report import figures
 from analysis.report.experiment import labels
-from analysis.report.sentences import digits_of_ends
+from analysis.report.sentences import digits_of_ends, planned, untold_split
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
@@ -44,6 +43,8 @@ from analysis.report.text import (
 )
 from analysis.stats.intervals import Interval
 
+UNPLANNED = ("The sizes of the cohorts are not judged, since the tables do not say what split was "
+             "planned (@sec-trialers-trust-split).")
 FINE = 0.01  # shares below it are told with a further digit
 LEAST_EXPECTED = 5  # customers of a cohort, for the chi-squared test of the split (Cochran 1954)
 # The checks, as what is compared.
@@ -320,15 +321,25 @@ def flow_means(s: Study) -> Prose:
 # The split -----------------------------------------------------------------------------------
 
 
-def rule() -> Prose:
+def rule(s: Study) -> Prose:
     """The rule by which the verdict is chosen."""
-    return Prose(
-        f"If chance gives a split as far from the planned {percent(PLANNED, 0)} in Test with a "
-        f"probability below {MISMATCH:g}, the results are not to be read. "
-        "They are read with reservations if the cohorts are shown to differ before the widget can "
+    share = s.trust.split.planned
+    reserved = (
+        "read with reservations if the cohorts are shown to differ before the widget can "
         f"show (at {percent(ALPHA, 0)} after Holm’s correction for all comparisons of this section); "
         f"if a fault is in more than {percent(MOST_FAULTY, 0)} of the cases in which it could be, or "
-        "is shown to be more common in one cohort; if the join leaves out more than "
+        "is shown to be more common in one cohort;"
+    )
+    if share is None:
+        return Prose(
+            f"The results are {reserved} or if the join leaves out more than "
+            f"{percent(MOST_FAULTY, 0)} of a table. Otherwise the test is trusted. The sizes of the "
+            "cohorts have no part in that, since the tables name no planned split to hold them against."
+        )
+    return Prose(
+        f"If chance gives a split as far from the planned {planned(share)} in Test with a "
+        f"probability below {MISMATCH:g}, the results are not to be read. "
+        f"They are {reserved} if the join leaves out more than "
         f"{percent(MOST_FAULTY, 0)} of a table, or so many customers that they could hide a "
         f"mismatch; or if the loss of {percent(MOST_HIDDEN, 0)} of a cohort could escape the check. "
         "Otherwise the test is trusted."
@@ -339,14 +350,18 @@ def split(s: Study) -> Prose:
     """Whether the customers were split as planned."""
     a = s.trust.split
     n = a.control + a.test
+    sizes = (
+        f"{labels.cohort(CONTROL)} has {count(a.control, 'customer')} and {labels.cohort(TEST)} "
+        f"{number(a.test)}, {percent(a.share.estimate)} of all (95% interval "
+        f"{percents(a.share.low, a.share.high)})"
+    )
+    if a.planned is None:
+        return Prose(f"{sizes}. {untold_split('trialers', 'cohort')}")
     chi_squared = ""
     if min(a.planned, 1 - a.planned) * n >= LEAST_EXPECTED:
         chi_squared = f"; χ² = {number(a.chi_squared, 2)}, {p_value(a.p_chi_squared)}"
     told = (
-        f"{labels.cohort(CONTROL)} has {count(a.control, 'customer')} and {labels.cohort(TEST)} "
-        f"{number(a.test)}, {percent(a.share.estimate)} of all (95% interval "
-        f"{percents(a.share.low, a.share.high)}), where {percent(a.planned, 0)} were planned "
-        f"(exact binomial test {p_value(a.p_exact)}{chi_squared})"
+        f"{sizes}, where {planned(a.planned)} were planned (exact binomial test {p_value(a.p_exact)}{chi_squared})"
     )
     if a.mismatch:
         fewer = labels.cohort(TEST if a.share.estimate < a.planned else CONTROL)
@@ -356,7 +371,7 @@ def split(s: Study) -> Prose:
             "is missing may be just those who matter."
         )
     lost = ""
-    if a.lost and a.p_worst >= MISMATCH:
+    if a.lost and not a.hides:
         lost = (f" The {count(a.lost, 'customer')} without a row in conversion can’t change that: "
                 f"had all belonged to one cohort, p would still be at least {significant(a.p_worst, 2)}."
                 if a.lost > 1 else
@@ -372,9 +387,21 @@ def split(s: Study) -> Prose:
     return Prose(f"{told}: such a split is what chance gives.{lost}")
 
 
+def threshold(s: Study) -> Prose:
+    """Why the threshold of the check is low; empty where there is no check."""
+    if s.trust.split.planned is None:
+        return Prose("")
+    return Prose(
+        "The threshold is low because this check is made in every test, and a "
+        "[false alarm](glossary.qmd#gl-type-i-error) costs the whole of it."
+    )
+
+
 def seen(s: Study) -> Prose:
-    """What mismatch the check could have seen."""
+    """What mismatch the check could have seen; empty where there is no check."""
     a = s.trust.split
+    if a.planned is None:
+        return Prose("")
     chance = f"with a probability of {percent(POWER, 0)}"
     if a.seen_low is None and a.seen_high is None:
         return Prose(f"With {count(a.control + a.test, 'customer')} the check can find nothing: no "
@@ -399,8 +426,10 @@ def seen(s: Study) -> Prose:
 
 
 def exact(s: Study) -> Prose:
-    """Whether the split is too near to the plan."""
+    """Whether the split is too near to the plan; empty where there is none."""
     a = s.trust.split
+    if a.planned is None:
+        return Prose("")
     if a.mismatch:
         return Prose("That such a split is not too near to the plan needs no test.")
     if a.too_exact:
@@ -427,9 +456,12 @@ def exact(s: Study) -> Prose:
 def hours_figure(s: Study) -> p9.ggplot:
     """The share in Test by the hour of the first start."""
     rows = s.trust.hours.reset_index()
+    share = s.trust.split.planned
+    plan = [] if share is None else [
+        p9.geom_hline(yintercept=share, color=figures.VERMILION, linetype="dashed")]
     return (
         figures.Plot(rows, p9.aes("hour", "share"))
-        + p9.geom_hline(yintercept=PLANNED, color=figures.VERMILION, linetype="dashed")
+        + plan
         + p9.geom_linerange(p9.aes(ymin="low", ymax="high"), color=figures.BLUE)
         + p9.geom_point(color=figures.BLUE, size=1.7)
         + p9.scale_y_continuous(labels=figures.percents, limits=(0, None))
@@ -641,7 +673,9 @@ def answer(s: Study) -> Prose:
     """Whether the test can be trusted."""
     t = s.trust
     a = t.split
-    shares = f"{percent(a.share.estimate)} of the customers are in Test, where {percent(PLANNED, 0)} were planned"
+    if a.planned is not None:
+        shares = (f"{percent(a.share.estimate)} of the customers are in Test, where {planned(a.planned)} "
+                  "were planned")
     if t.trusted is Verdict.REFUSED:
         return Prose(
             f"**The results of the test are not to be read as effects of the widget:** {shares}, which "
@@ -650,13 +684,19 @@ def answer(s: Study) -> Prose:
     if t.trusted is Verdict.RESERVED:
         parts = list(_reservations(s).values())
         return Prose(
-            f"**The test can be read with reservations:** {'; '.join(parts)}. The split as it is raises no "
-            f"alarm: {shares} ({p_value(a.p_exact)})."
+            f"**The test can be read with reservations:** {'; '.join(parts)}. " + (
+                UNPLANNED if a.planned is None else
+                f"The split as it is raises no alarm: {shares} ({p_value(a.p_exact)}).")
         )
     told = int(t.checks["p_value"].notna().sum())
     worst = t.disorder["share"].max()
     log = ("the log is without the faults that were looked for" if not worst > 0 else
            f"no fault of the log is in more than {_percent(worst)} of the cases")
+    if a.planned is None:
+        return Prose(
+            f"**The test can be trusted:** the cohorts are not shown to differ in any of "
+            f"{count(told, 'comparison')} from before the widget shows, and {log}. {UNPLANNED}"
+        )
     return Prose(
         f"**The test can be trusted:** {shares} ({p_value(a.p_exact)}), the cohorts are not shown to "
         f"differ in any of {count(told, 'comparison')} from before the widget shows, and {log}."
