@@ -1,9 +1,10 @@
 """Who is lost where, and whether the test can be trusted before any result of it is read.
 
 A comparison of two cohorts is worth what their assignment is worth. So the split is held against
-the plan first, where the tables have one (Fabijan et al. 2019; Kohavi, Tang & Xu 2020, chapter 21), then the cohorts against
-each other in everything that happens before the widget can show, where they must be alike, and then
-the log against itself. A rule that is stated beforehand makes a verdict of it.
+the plan first, where the tables name one (Fabijan et al. 2019; Kohavi, Tang & Xu 2020, chapter 21),
+then the cohorts against each other in everything that happens before the widget can show, where
+they must be alike, and then the log against itself. A rule that is stated beforehand makes a
+verdict of it.
 """
 
 from __future__ import annotations
@@ -126,7 +127,8 @@ class Split:
     def blind(self) -> bool:
         """Whether the loss of `MOST_HIDDEN` of a cohort could escape the check."""
         hidden = (self.hidden_test, self.hidden_control)
-        return self.planned is not None and any(share is None or share > MOST_HIDDEN for share in hidden)
+        return self.planned is not None and any(
+            share is None or share > MOST_HIDDEN for share in hidden)
 
 
 @dataclass(frozen=True)

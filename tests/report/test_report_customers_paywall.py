@@ -140,7 +140,7 @@ def test_the_split_is_named_as_broken_or_as_chance(worlds):
     assert "where 45.5% was intended" in lift.split(worlds["other plan"])
     assert "what chance gives" in lift.split(worlds["other plan"])
     untold = lift.split(worlds["no plan"])
-    assert untold.startswith("1,500 users were assigned to the old paywall and 1,250 to the new one")
+    assert untold.startswith("1,500 users were assigned to the old paywall and 1,250 to the new")
     assert untold.endswith(
         ". The tables do not say what split was planned, so whether one group lost people can’t be "
         "told from its size; the table `customers/planned_split` would say it "

@@ -165,8 +165,8 @@ def test_a_test_that_is_not_trusted_has_no_result(name):
             assert told == trusted  # nobody, or everybody: true of any test
             continue
         assert "the test is not trusted (@sec-trialers-trust)" in told, function
-        for result in ("Yes", "brought more customers to CS", "rises as well", "is shown to", "is not "
-                       "shown", "does what it was built", "works against"):
+        for result in ("Yes", "brought more customers to CS", "rises as well", "is shown to",
+                       "is not shown", "does what it was built", "works against"):
             assert result not in told, (function, told)
     if m.engagement.z is not None:
         size = f"{100 * m.engagement.test_rate.estimate:.1f}% of the customers in Test used CS"

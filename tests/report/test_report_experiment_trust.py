@@ -197,7 +197,8 @@ def test_the_flow_at_its_ends(small):
 
 def test_what_the_join_loses(simulated, small):
     assert "leaves nobody out, and no row." in report.joined(small["few"])
-    s = changed(simulated, split=study.split(800, 350, PLANNED, 1), unknown=2, repeated=1, left_out=0.0009)
+    one = study.split(800, 350, PLANNED, 1)
+    s = changed(simulated, split=one, unknown=2, repeated=1, left_out=0.0009)
     assert report.joined(s) == (
         "The join leaves out 1 customer without a row in conversion and 2 rows of customers whom "
         "the table of cohorts does not know. 1 row that repeats another is counted once. Of no "
@@ -319,13 +320,13 @@ def test_without_a_planned_split_the_sizes_are_not_judged(simulated):
     # Far from halves, and a loss that could hide anything: nothing of it is judged.
     s = changed(simulated, split=study.split(3300, 260, None, 90))
     assert s.trust.trusted is Verdict.TRUSTED
-    assert report.split(s).startswith("Control has 3,300 customers and Test 260, 7.3% of all (95% i")
+    assert report.split(s).startswith("Control has 3,300 customers and Test 260, 7.3% of all (")
     assert report.split(s).endswith(
-        ". The tables do not say what split was planned, so whether one cohort lost people can’t be "
-        "told from its size; the table `trialers/planned_split` would say it "
+        ". The tables do not say what split was planned, so whether one cohort lost people can’t "
+        "be told from its size; the table `trialers/planned_split` would say it "
         "(@sec-your-data-trialers).")
     assert report.answer(s).startswith("**The test can be trusted:** the cohorts are not shown to")
-    untold = "The sizes of the cohorts are not judged, since the tables do not say what split was pla"
+    untold = "The sizes of the cohorts are not judged, since the tables do not say what split was"
     for verdict in (s, failing(s, "trouble", value=0.02)):
         assert untold in report.answer(verdict) and "were planned" not in report.answer(verdict)
     assert "with reservations" in report.answer(failing(s, "trouble", value=0.02))
