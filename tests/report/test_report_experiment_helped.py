@@ -107,7 +107,8 @@ def cases(trialers_study):
     def get(name):
         if name not in found:
             made = CASES[name](base)
-            found[name] = SimpleNamespace(**vars(made), helped=study.helped(made))
+            found[name] = SimpleNamespace(
+                **vars(made), helped=study.helped(made), decision=SimpleNamespace(trusted=True))
         return found[name]
 
     return get
@@ -278,3 +279,17 @@ def test_differences_are_told_by_their_interval():
     assert report._ratio(3, 2.5, np.inf) == "3.00 (2.50 or more)"
     assert [report._span(minutes) for minutes in (60, 240, 35, 1)] == [
         "1 hour", "4 hours", "35 minutes", "1 minute"]
+
+
+def test_a_lot_that_is_not_trusted_moves_nobody(cases):
+    s = cases("shipped")
+    distrusted = SimpleNamespace(**{
+        **{name: getattr(s, name) for name in ("helped", *(f.name for f in fields(Reductions)))},
+        "decision": SimpleNamespace(trusted=False)})
+    assert "**CS is the better help**" in report.answer(s)
+    said = report.answer(distrusted)
+    assert said.startswith("**Whether CS is the better help can't be told here**")
+    assert "the test is not trusted (@sec-trialers-trust)" in said
+    assert "whom the widget" not in said
+    assert "the test is not trusted" in report.effect(distrusted)
+    assert "no figure of this section is an effect" in report.limits(distrusted)

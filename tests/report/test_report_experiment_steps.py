@@ -44,7 +44,8 @@ def made(paths, decisions=None, faults=FAULTS) -> SimpleNamespace:
         decisions = days(*(row for row in rows if row[3])) if rows else days().astype(
             {"completions": int, "converted": int, "customers": int})
     base = {"paths": paths, "decisions": decisions, "faults": faults}
-    return SimpleNamespace(**base, steps=study.steps(SimpleNamespace(**base)))
+    return SimpleNamespace(
+        **base, steps=study.steps(SimpleNamespace(**base)), decision=SimpleNamespace(trusted=True))
 
 
 def faults(cases, n):
@@ -252,3 +253,16 @@ def test_the_table_holds_the_levels():
     assert sum(int(row.split("|")[2].replace(",", "")) for row in rows) == 1_340
     groups = report.groups_table(case("flat"))
     assert "in trouble at least once" not in groups and "never in trouble" in groups
+
+
+def test_a_lot_that_is_not_trusted_moves_nothing():
+    s = with_instrument(kind=BOUNDED, estimate=0.13, low=0.02, high=0.25)
+    distrusted = SimpleNamespace(**{**vars(s), "decision": SimpleNamespace(trusted=False)})
+    assert "moved completions by lot" in report.answer(s)
+    assert "moved completions by lot" not in report.answer(distrusted)
+    assert "such a comparison can't say" in report.answer(distrusted)
+    for said in (report.instrument(distrusted), report.effects_figure(distrusted)):
+        assert said == ("Here the cohorts can't say it, since the test is not trusted "
+                        "(@sec-trialers-trust).")
+    assert "by the test’s own measure" in report.means(s)
+    assert "by the test’s own measure" not in report.means(distrusted)

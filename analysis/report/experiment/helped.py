@@ -124,8 +124,8 @@ def _region(region: Region, factor: float, digits: int = 1) -> str:
 
 
 def _strong(s: Study) -> Moved | None:
-    """The widget as an instrument, if it is strong enough to be one, and moves enough customers."""
-    m = s.helped.moved
+    """The widget as an instrument, if its lot can be trusted, is strong and moves enough customers."""
+    m = s.helped.moved if s.decision.trusted else None
     return m if m is not None and m.enough and not m.effects["completed"].weak else None
 
 
@@ -669,7 +669,7 @@ def effect(s: Study) -> Prose:
     if (nothing := _no_instrument(s)) is not None:
         return nothing
     if (m := _strong(s)) is None:
-        return Prose("What CS does for those whom it would help remains open: the widget moved too few, or there are too few customers to tell, and no other comparison here is one of like with like.")
+        return Prose(f"What CS does for those whom it would help remains open: {_missing(s)}.")
     found = m.effects["completed"]
     form = found.reduced_form
     control, test = map(labels.cohort, COHORTS)
@@ -833,6 +833,8 @@ def answer(s: Study) -> Prose:
 def _missing(s: Study) -> str:
     """Why there is no comparison of like with like."""
     m = s.helped.moved
+    if not s.decision.trusted:
+        return "the test is not trusted (@sec-trialers-trust), and nothing else compares like with like"
     if m is None:
         return "there is no comparison of like with like"
     return "the widget moved too few to CS to compare like with like" if m.enough else "there are too few customers for a comparison of like with like"
@@ -877,7 +879,7 @@ def limits(s: Study) -> Prose:
     m = _strong(s)
     text = "That the widget does nothing but remind of CS, and puts nobody off, is assumed; the tables can refute some of it and prove none. "
     if m is None:
-        return Prose(f"{text}Here it moves too few, or there are too few to move, for that to matter: no figure of this section is an effect.")
+        return Prose(f"{text}Here that does not matter, since {_missing(s)}: no figure of this section is an effect.")
     rest = (f"The {percent(m.always, 0)} who choose CS anyway and the {percent(m.never, 0)} who never do may gain more, or less, and later"
             if m.always + m.never > 0.005 else "Later")
     return Prose(

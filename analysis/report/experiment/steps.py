@@ -130,9 +130,14 @@ def answer(s: Study) -> Prose:
                  f"They go together: {said} {_effect(s)}")
 
 
+def _lot(s: Study) -> Instrument | None:
+    """The test as an instrument, if its lot can be trusted."""
+    return s.steps.instrument if s.decision.trusted else None
+
+
 def _effect(s: Study) -> str:
     """Whether completing is also shown to make customers convert."""
-    i = s.steps.instrument
+    i = _lot(s)
     if i is None:
         return "Whether completing *makes* anybody convert, such a comparison can't say."
     if _shown(i):
@@ -371,7 +376,9 @@ def order(s: Study) -> Prose:
 
 def instrument(s: Study) -> Prose:
     """What the test says of the effect of a completion."""
-    i = s.steps.instrument
+    i = _lot(s)
+    if not s.decision.trusted:
+        return Prose("Here the cohorts can't say it, since the test is not trusted (@sec-trialers-trust).")
     if i is None:
         return Prose(f"Here the cohorts can't say it: that takes at least {LEAST_CUSTOMERS} customers in each, and in each some who convert, some who do not, and different numbers of completions.")
     text = (f"The test changed the mean number of completions by {number(i.completions.estimate, 3)} ({interval(i.completions.low, i.completions.high, 3)}) "
@@ -413,7 +420,7 @@ def _against_slope(i: Instrument) -> str:
 
 def effects_figure(s: Study) -> p9.ggplot | Prose:
     """The plain relation and the test's answer, on one scale."""
-    i = s.steps.instrument
+    i = _lot(s)
     if i is None:
         return instrument(s)
     if i.kind != BOUNDED:
@@ -514,7 +521,7 @@ def means(s: Study) -> Prose:
     """What it means, and what to do."""
     if _nothing(s):
         return Prose("There is nothing here to act on: without differences in conversion and in completions there is no relation to use.")
-    c, i, t = s.steps.finishing, s.steps.instrument, s.steps.trend
+    c, i, t = s.steps.finishing, _lot(s), s.steps.trend
     p, up = (c.p_value, c.difference.estimate > 0) if c else (t.p_value, t.slope > 0)
     if p > ALPHA:
         return Prose("The assumption on which the workflow rests, that completing drives conversion, is not supported by these customers; ask for more of them before building on it.")
