@@ -45,8 +45,8 @@ the contracts. Where a table is there already, nothing is written.
 """
 _CHECK = """\
 Holds tables against their contracts (data/README.md) and prints, as one table, all that does not
-fit: file, column, row, value, rule, and how many rows. An error stops the book (exit code 1), and so
-does a study that is named and not there; a warning says how the book handles the rows.
+fit: file, column, row, value, rule, and how many rows. An error stops the book (exit code 1), and
+so does a study that is named and not there; a warning says how the book handles the rows.
 """
 _RESULTS = """\
 Prints every number that a study's chapter reports, by name, on standard output; warnings go to

@@ -286,7 +286,8 @@ def analyse(tables: Tables) -> Study:
     return Study(
         **answers,
         bca={
-            key: intervals.mean_bootstrap(g.minutes, resamples=_resamples(g.minutes.size), seed=SEED)
+            key: intervals.mean_bootstrap(
+                g.minutes, resamples=_resamples(g.minutes.size), seed=SEED)
             for key, g in groups.items()
         },
         permutations={plan: permutation(groups, plan) for plan in PLANS},
@@ -311,7 +312,7 @@ def _headline(tables: Tables, students: pd.DataFrame) -> dict:
         "registered": len(students),
         "groups": groups,
         "comparisons": comparisons,
-        "untrimmed": {plan: _increase(groups, plan, kept=1.0) for plan in PLANS},
+        "untrimmed": {plan: _increase(groups, plan, level=1.0) for plan in PLANS},
         "countries": countries,
         "family": multiplicity.adjust({c.name: c.welch for c in questions}, alpha=ALPHA),
         "turnover": {plan: turnover(students, plan) for plan in PLANS},
@@ -335,7 +336,8 @@ def group(students: pd.DataFrame, plan: str, quarter: str) -> Group:
     if len(raw) < 3 or np.ptp(raw) == 0:
         raise TooFewStudents(
             f"engagement/students: {len(raw)} {plan} {'student' if len(raw) == 1 else 'students'} "
-            f"with minutes in {quarter} ({COLUMNS[quarter]}); a comparison needs at least three, with different minutes"
+            f"with minutes in {quarter} ({COLUMNS[quarter]}); a comparison needs at least three, "
+            "with different minutes"
         )
     trimmed = descriptive.trim_upper(raw, TRIM)
     return Group(
@@ -504,14 +506,14 @@ def sensitivity(groups: Mapping[tuple[str, str], Group]) -> pd.DataFrame:
     (left-tailed Welch, as in the main test).
     """
     rows = []
-    for plan, kept in product(PLANS, TRIMS):
-        test = _increase(groups, plan, kept)
+    for plan, level in product(PLANS, TRIMS):
+        test = _increase(groups, plan, level)
         # The test's ratio is first over second; the reader wants second over first.
         ratio = test.effect("ratio of means")
         rows.append(
             {
                 "plan": plan,
-                "kept": kept,
+                "kept": level,
                 "difference": -test.estimate,
                 "ratio": 1 / ratio.value,
                 "ratio_low": 1 / ratio.high,
@@ -522,10 +524,10 @@ def sensitivity(groups: Mapping[tuple[str, str], Group]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _increase(groups: Mapping[tuple[str, str], Group], plan: str, kept: float) -> TestResult:
+def _increase(groups: Mapping[tuple[str, str], Group], plan: str, level: float) -> TestResult:
     """The main test where only values up to a quantile are kept."""
     a, b = (
-        g.raw if kept == 1 else descriptive.trim_upper(g.raw, kept).kept
+        g.raw if level == 1 else descriptive.trim_upper(g.raw, level).kept
         for g in (groups[plan, quarter] for quarter in QUARTERS)
     )
     return two_sample.welch(a, b, alternative="less", alpha=ALPHA)

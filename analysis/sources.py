@@ -138,7 +138,8 @@ def lacking(study: str, where: str | Path | None = None) -> str:
     names = sorted(path.name for path in Path(where).glob("*"))
     holds = ", ".join(map(checks.show, names[:10])) or "nothing"
     missing = Path(where, study, f"{table}.csv")
-    return f"{where} has nothing for this study: no {missing} (or .parquet); the folder holds {holds}"
+    return (f"{where} has nothing for this study: no {missing} (or .parquet); the folder holds "
+            f"{holds}")
 
 
 def _where(where: str | Path | None) -> str | Path:

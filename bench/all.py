@@ -1,8 +1,8 @@
 """Runs every benchmark in turn and writes what they print to bench/RESULTS.md, one after another.
 
-Run as `python bench/all.py [--only SCRIPT ...]`, on a machine with nothing else to do; the results of
-scripts that are not run stay as they are. `--quick` takes small tables and single runs, to try the
-benchmarks; it writes nothing and prints.
+Run as `python bench/all.py [--only SCRIPT ...]`, on a machine with nothing else to do; the results
+of scripts that are not run stay as they are. `--quick` takes small tables and single runs, to try
+the benchmarks; it writes nothing and prints.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ PACKAGES = ("duckdb", "ibis-framework", "numpy", "pandas", "scipy", "lifetimes",
 HEAD = """\
 # Benchmarks
 
-Made by `python bench/all.py`. Seconds are those of the machine that is named; compare what stands side
-by side in one table. Load is other work on the machine before the benchmark, if above 0.5.
+Made by `python bench/all.py`. Seconds are those of the machine that is named; compare what stands
+side by side in one table. Load is other work on the machine before the benchmark, if above 0.5.
 """
 
 

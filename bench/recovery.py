@@ -1,8 +1,8 @@
 """Simulates a study's tables again and again, and asks whether it finds what was planted.
 
-Run as `python bench/recovery.py [STUDY ...] [--workers N]`; writes `bench/recovery/STUDY.csv`, which
-the methods appendix shows, one row a world, seed and quantity. The worlds, their number of runs
-and what is planted in them stand in `recovery_STUDY.py`. Either study takes half an hour on two
+Run as `python bench/recovery.py [STUDY ...] [--workers N]`; writes `bench/recovery/STUDY.csv`,
+which the methods appendix shows, one row a world, seed and quantity. The worlds, their number of
+runs and what is planted in them stand in `recovery_STUDY.py`. Either study takes half an hour on two
 cores or more. The same seeds give the same file.
 """
 
@@ -47,7 +47,8 @@ def run(study: str, world: str, seed: int) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help=f"default: {', '.join(STUDIES)}")
+    parser.add_argument(
+        "studies", nargs="*", metavar="STUDY", help=f"default: {', '.join(STUDIES)}")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="default: all cores")
     options = parser.parse_args()
     if unknown := sorted({*options.studies} - {*STUDIES}):

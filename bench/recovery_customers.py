@@ -55,7 +55,7 @@ def truths(world: str) -> dict[str, float]:
 
 
 def estimates(world: str, seed: int) -> list[tuple]:
-    """The study's estimates of `truths` from tables simulated with a seed; see `recovery.COLUMNS`."""
+    """The study's estimates of `truths` from tables of a seed; see `recovery.COLUMNS`."""
     # Each worker is a process of its own, and so is the generator's truth that it reads.
     planted = TRUTH["test"]["factor"], TRUTH["release"]["factor"]
     if world == "null":

@@ -82,7 +82,7 @@ def truths(world: str) -> dict[str, float]:
 
 
 def estimates(world: str, seed: int) -> list[tuple]:
-    """The study's estimates of `truths`, its tests and its recommendation, from tables of a seed."""
+    """The study's estimates of `truths`, its tests and recommendation, from tables of a seed."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "trialers").mkdir()
         (frames,) = trialers.parts(seed, 1, trialers.WORLDS[world])

@@ -46,8 +46,8 @@ KEEP_RUNS = 6  # a chapter: enough to switch between a few data folders without 
 # Runs in the kernel before the first cell: `open` sees what Python reads; tables that DuckDB reads
 # are announced as `analysis.read`, even when missing. Only here are tables and figures asked for
 # their numbers as CSV: a notebook would hold them twice.
-# Objects of queries and drawings are many and live long: looking for garbage among them at every 700
-# new ones, as Python does, takes a tenth of the time.
+# Objects of queries and drawings are many and live long: looking for garbage among them at every
+# 700 new ones, as Python does, takes a tenth of the time.
 PROLOGUE = """
 import gc as _gc, os as _os, sys as _sys
 _gc.set_threshold(50_000, 20, 50)

@@ -86,7 +86,8 @@ def test_tables_made_of_text_are_read_and_checked_once(folder, tmp_path, monkeyp
     monkeypatch.setattr(
         sources, "check_study", lambda *at: checks.append(at) or check(*at))
     heard = []
-    sys.addaudithook(lambda event, args: heard.append(args[0]) if event == "analysis.read" else None)
+    sys.addaudithook(
+        lambda event, args: heard.append(args[0]) if event == "analysis.read" else None)
 
     for study, fallback in (("customers", False), ("trialers", True)):
         first = open_study(study, tmp_path / "own")

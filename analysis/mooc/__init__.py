@@ -161,7 +161,7 @@ def analyse(tables: Tables) -> Study:
         ValueError: A table without a row.
     """
     first = _headline(tables)
-    users, events, courses, orders = _tables(tables)
+    users, events, _, orders = _tables(tables)
     profile = exploration.profile(tables)
     return Study(
         **vars(first),

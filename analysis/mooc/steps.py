@@ -308,8 +308,8 @@ def steps(
     frame["p_value"] = direct
     frame["p_adjusted"] = benjamini_hochberg(direct, tested.null.tests)
     found = tested.found & (frame.p_adjusted <= ALPHA).to_numpy()
-    # A step that none was held against may drop out as well: others' p-values, which have risen, count
-    # in its correction. Nothing explains that one.
+    # A step that none was held against may drop out as well: others' p-values, which have risen,
+    # count in its correction. Nothing explains that one.
     explained = ~found & np.isin(np.arange(len(t.steps)), list(against))
     together = (counts.sum(axis=1) for counts in (t.both, t.row, t.column, t.total))
     crude = rules.by_independence(*together, len(t.steps))

@@ -97,7 +97,7 @@ def digits_of_ends(low: float, high: float, digits: int = 1) -> int:
     "0.0 to 3.4" would not say on which side of 0 the interval lies: "0.04 to 3.40" does.
     """
     for more in range(3):
-        if not any(0 < abs(end) and float(f"{end:.{digits + more}f}") == 0 for end in (low, high)):
+        if not any(abs(end) > 0 and float(f"{end:.{digits + more}f}") == 0 for end in (low, high)):
             return digits + more
     return digits
 

@@ -249,7 +249,7 @@ def test_sizes_of_trend_and_bend_hold_the_truth():
         slopes += low <= -0.008 <= high
         value, low, high, p = study._bend(rng.binomial(of, 1 / (1 + np.exp(-bow))), of, hours)
         bends += low <= 1.3 <= high
-        assert low < value < high and (p <= 0.05) == (not low <= 1 <= high) or 0.03 < p < 0.08
+        assert (low < value < high and (p <= 0.05) == (not low <= 1 <= high)) or 0.03 < p < 0.08
         flat += study._bend(rng.binomial(of, 0.4), of, hours)[1] <= 1
     least = 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)
     assert slopes / runs > least and bends / runs > least

@@ -215,7 +215,7 @@ def small(catalogue):
 
 
 def test_a_step_lost_to_the_correction_alone_is_not_called_explained(small, monkeypatch):
-    """The p-values of others rise when they are held against each other, and its own counts less."""
+    """The p-values of others rise when held against each other, and its own counts less."""
     orders, whole = small
     assert ("A", "L") in whole.steps.found.index
 

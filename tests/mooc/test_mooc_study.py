@@ -108,8 +108,8 @@ def test_repeat_purchases_fit_the_planted_rate(planted, study):
 def test_parts_agree_with_each_other(planted, study):
     frames = planted[0]
     revenue = frames["orders"].amount.sum()
-    for frame in (study.products.by_course, study.products.by_category, study.channels.sold, study.channels.monthly,
-                  study.channels.referrals, study.geography.countries):  # fmt: skip
+    for frame in (study.products.by_course, study.products.by_category, study.channels.sold,
+                  study.channels.monthly, study.channels.referrals, study.geography.countries):
         assert frame.revenue.sum() == pytest.approx(revenue)
         assert frame.units.sum() == len(frames["orders"])
     values = study.value.transactions["all"]

@@ -1,4 +1,4 @@
-"""The chapter on an app: its map of techniques, and every sentence of it on other people's tables."""
+"""The chapter on an app: its map of techniques, and every sentence on other people's tables."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def test_a_test_that_is_not_trusted_has_no_result(name):
     for function in READ:
         told, trusted = FUNCTIONS[function](untrusted), FUNCTIONS[function](s)
         nothing = m.engagement.z is None if function != "conversion" else m.conversion.z is None
-        if nothing or function == "means" and m.conversion.z is None:
+        if nothing or (function == "means" and m.conversion.z is None):
             assert told == trusted  # nobody, or everybody: true of any test
             continue
         assert "the test is not trusted (@sec-trialers-trust)" in told, function

@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 HOSTILE = [
     "<script>alert(1)</script>", "a|b", "$x^2$", "#set page(width: 1pt)", "@fig-a", "\\input{x}",
-    "*b* _c_ ~d~", "[a](javascript:x)", "`{python} 1`", "=cmd()", "-- --- ...", "a\nb", "^1^", "'q' \"r\"",
-    "&amp; &lt;", "# h", "1. x", "+ y", "{.class}", "http://a.b/c", "<!-- c -->", "![i](j)", "\u2028x",
-    "= h", "== h", "- i", "/ term: x", "=", "12. x",
+    "*b* _c_ ~d~", "[a](javascript:x)", "`{python} 1`", "=cmd()", "-- --- ...", "a\nb", "^1^",
+    "'q' \"r\"", "&amp; &lt;", "# h", "1. x", "+ y", "{.class}", "http://a.b/c", "<!-- c -->",
+    "![i](j)", "\u2028x", "= h", "== h", "- i", "/ term: x", "=", "12. x",
 ]  # fmt: skip
 
 
@@ -40,8 +40,8 @@ def native(markdown: str) -> str:
 @pytest.mark.parametrize("value", HOSTILE)
 def test_escaped_value_is_only_text(value):
     said = native(f"Before {text.escape(value)} after.")
-    for markup in ("RawInline", "RawBlock", "Link", "Image", "Math", "Cite", "Emph", "Strong", "Code",
-                   "Superscript", "Subscript", "Header", "List", "Strikeout", "Quoted"):  # fmt: skip
+    for markup in ("RawInline", "RawBlock", "Link", "Image", "Math", "Cite", "Emph", "Strong",
+                   "Code", "Superscript", "Subscript", "Header", "List", "Strikeout", "Quoted"):
         assert markup not in said, said
     assert " ".join(plain(f"x {text.escape(value)} y").split()) == f"x {' '.join(value.split())} y"
 
@@ -169,7 +169,7 @@ def test_digits_are_added_where_rounding_hides_a_difference():
 
 
 def test_tables_are_typst_safe(tmp_path):
-    """A hostile cell reaches Typst as text: Pandoc escapes what the Markdown escape lets through."""
+    """A hostile cell reaches Typst as text: Pandoc escapes what the Markdown escape lets by."""
     frame = pd.DataFrame({"name": HOSTILE})
     made = subprocess.run(
         [pypandoc.get_pandoc_path(), "-f", "markdown", "-t", "typst"],

@@ -304,7 +304,8 @@ def test_difference_of_quantiles_turns_round_and_scales():
     a, b = rng.lognormal(size=200), rng.lognormal(size=300)
     there, back = (effects.quantile_difference(*pair, 0.9) for pair in ((a, b), (b, a)))
     scaled = effects.quantile_difference(60 * a, 60 * b, 0.9)
-    assert (back.value, back.low, back.high) == pytest.approx((-there.value, -there.high, -there.low))
+    assert (back.value, back.low, back.high) == pytest.approx(
+        (-there.value, -there.high, -there.low))
     assert (scaled.value, scaled.low, scaled.high) == pytest.approx(
         (60 * there.value, 60 * there.low, 60 * there.high))
     few = effects.quantile_difference(a[:20], b, 0.95)
