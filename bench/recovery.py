@@ -2,8 +2,8 @@
 
 Run as `python bench/recovery.py [STUDY ...] [--workers N]`; writes `bench/recovery/STUDY.csv`,
 which the methods appendix shows, one row a world, seed and quantity. The worlds, their number of
-runs and what is planted in them stand in `recovery_STUDY.py`. Either study takes half an hour on two
-cores or more. The same seeds give the same file.
+runs and what is planted in them stand in `recovery_STUDY.py`. Either study takes half an hour on
+two cores or more. The same seeds give the same file.
 """
 
 from __future__ import annotations
