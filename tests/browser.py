@@ -21,29 +21,29 @@ TOO_WIDE = """() => {
   return document.documentElement.scrollWidth > width ? document.documentElement.scrollWidth : 0;
 }"""
 # Axe need not read the styles of its own accord, and only contrast can differ between the schemes.
-# Contrast takes it most of the time; rows of a table made of the same elements, classes and styles
-# have the same, so that one of them is enough.
+# Contrast takes it most of the time. Texts whose elements have the same tags, classes and styles, up
+# to the page, have the same, so that one of them is enough.
 RULES = """async scheme => {
   const wcag = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
   const contrast = 'color-contrast';
-  const find = async options => {
-    const found = await axe.run({ resultTypes: ['violations'], preload: false, ...options });
+  const find = async (where, options) => {
+    const found = await axe.run(where, { resultTypes: ['violations'], preload: false, ...options });
     return found.violations.flatMap(v => v.nodes.map(n => [v.impact, v.id, n.target.join(' ')]));
   };
-  const look = element => [
-    element.tagName, element.className, element.getAttribute('style'),
-    ...[...element.children].map(look)
-  ].join(' ');
   const others = scheme === 'light'
-    ? await find({ runOnly: wcag, rules: { [contrast]: { enabled: false } } }) : [];
-  for (const body of document.querySelectorAll('tbody')) {
-    const seen = new Set();
-    for (const row of [...body.rows]) {
-      const looks = look(row);
-      if (seen.has(looks)) row.remove(); else seen.add(looks);
+    ? await find(document, { runOnly: wcag, rules: { [contrast]: { enabled: false } } }) : [];
+  const looks = new Map();
+  for (const element of document.body.querySelectorAll('*')) {
+    const text = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (!text && element.tagName !== 'INPUT') continue;
+    const path = [];
+    for (let e = element; e; e = e.parentElement) {
+      path.push(e.tagName, e.className.baseVal ?? e.className, e.getAttribute('style'));
     }
+    const look = JSON.stringify(path);
+    if (!looks.has(look)) looks.set(look, element);
   }
-  return [...others, ...await find({ runOnly: [contrast] })];
+  return [...others, ...await find([...looks.values()], { runOnly: [contrast] })];
 }"""
 
 
