@@ -320,14 +320,19 @@ def test_too_few_students_are_named(change, named):
         engagement.analyse(tables(change(students(1, n=100))))
 
 
-def test_results_command_prints_the_chapters_numbers(shipped):
+def test_results_command_prints_the_chapters_numbers(shipped, small, tmp_path):
+    """A process of its own prints what the study finds here."""
+    (tmp_path / "engagement").mkdir()
+    students(1, paid=(1.0, 1.3), free=(1.0, 0.7)).to_csv(
+        tmp_path / "engagement" / "students.csv", index=False)
     done = subprocess.run(
-        [sys.executable, "-m", "analysis", "results", "engagement", "--data", str(SHIPPED)],
+        [sys.executable, "-m", "analysis", "results", "engagement", "--data", str(tmp_path)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     printed = json.loads(done.stdout)
+    here = numbers(small) | {"origin": str(tmp_path / "engagement")}
     assert printed == {
-        k: pytest.approx(v) if isinstance(v, float) else v for k, v in numbers(shipped).items()
+        k: pytest.approx(v) if isinstance(v, float) else v for k, v in here.items()
     }
-    assert printed["comparisons.paid.welch.p_value"] == pytest.approx(0.0012, abs=1e-4)
     assert all(v is None or not isinstance(v, float) or math.isfinite(v) for v in printed.values())
+    assert numbers(shipped)["comparisons.paid.welch.p_value"] == pytest.approx(0.0012, abs=1e-4)
