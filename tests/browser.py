@@ -21,8 +21,8 @@ TOO_WIDE = """() => {
   return document.documentElement.scrollWidth > width ? document.documentElement.scrollWidth : 0;
 }"""
 # Axe need not read the styles of its own accord, and only contrast can differ between the schemes.
-# Contrast takes it most of the time. Texts whose elements have the same tags, classes and styles, up
-# to the page, have the same, so that one of them is enough.
+# Contrast takes it most of the time. Texts whose elements have the same tags, classes and styles,
+# up to the page, have the same, so that one of them is enough.
 RULES = """async scheme => {
   const wcag = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
   const contrast = 'color-contrast';
