@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
-from analysis.report.text import Prose, day, escape, interval, listing, number, p_value
+from analysis.report.text import Prose, day, escape, interval, listing, number, p_value, rounded
 from analysis.stats.decision import Finding, decide
 from analysis.stats.effects import Effect
 from analysis.stats.intervals import Interval
@@ -96,8 +97,9 @@ def digits_of_ends(low: float, high: float, digits: int = 1) -> int:
 
     "0.0 to 3.4" would not say on which side of 0 the interval lies: "0.04 to 3.40" does.
     """
+    ends = [end for end in (low, high) if end != 0 and math.isfinite(end)]
     for more in range(3):
-        if not any(abs(end) > 0 and float(f"{end:.{digits + more}f}") == 0 for end in (low, high)):
+        if not any(rounded(end, digits + more) == 0 for end in ends):
             return digits + more
     return digits
 

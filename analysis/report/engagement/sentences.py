@@ -39,7 +39,7 @@ def answer_plan(s: study.Headline, plan: str) -> Prose:
     _, low, high = rise(c.welch)
     size = (
         f"{change(c.means[1] / c.means[0])} (95% interval of the change {interval(low, high)} "
-        f"minutes; {_with_everybody(s, plan)})"
+        f"minutes; {_everybody(s, plan)} with the top {trimmed_share()} in)"
     )
     moved = f"from {number(c.means[0], 1)} to {number(c.means[1], 1)} minutes a quarter"
     if finding is Finding.LOWER:
@@ -51,10 +51,10 @@ def answer_plan(s: study.Headline, plan: str) -> Prose:
     )
 
 
-def _with_everybody(s: study.Headline, plan: str) -> str:
+def _everybody(s: study.Headline, plan: str) -> Prose:
     """How the mean changed if nobody is left out."""
     before, after = (s.groups[plan, q].raw_summary.mean for q in study.QUARTERS)
-    return f"{change(after / before)} with the top {trimmed_share()} in"
+    return change(after / before)
 
 
 def no_countries() -> Prose:
@@ -606,7 +606,7 @@ def conclusion(s: study.Study) -> Prose:
         f"That leaves out the top {trimmed_share()} of each group, as the source does; with them in, "
         "the means changed by "
         + listing(
-            f"{change(1 / s.untrimmed[plan].effect('ratio of means').value)} among "
+            f"{_everybody(s, plan)} among "
             f"{PLAN_STUDENTS[plan]} (95% interval {interval(*rise(s.untrimmed[plan])[1:])} minutes)"
             for plan in study.PLANS
         )
