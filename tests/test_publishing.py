@@ -220,3 +220,9 @@ def test_the_guide_s_view_makes_a_table_that_fits(tmp_path, monkeypatch):
     assert found.minutes_watched_22.tolist() == [7, 3, 4]
     assert found.paid.tolist() == [1, 0, 1]
     assert found.student_country.tolist() == ["US", "IN", "GB"]
+
+
+def test_compiled_parts_have_the_version_of_what_they_speed_up():
+    """`sqlglotc` of another version than sqlglot would take the place of its modules."""
+    locked = dict(re.findall(r"^(sqlglotc?)==([\d.]+)", read("requirements.lock"), re.MULTILINE))
+    assert set(locked) == {"sqlglot", "sqlglotc"} and len(set(locked.values())) == 1
