@@ -20,18 +20,19 @@ TOO_WIDE = """() => {
   const width = document.documentElement.clientWidth;
   return document.documentElement.scrollWidth > width ? document.documentElement.scrollWidth : 0;
 }"""
-# Axe need not read the styles of its own accord, and only contrast can differ between the schemes.
-# Contrast takes it most of the time. Texts whose elements have the same tags, classes and styles,
-# up to the page, have the same, so that one of them is enough.
+# Axe need not read the styles of its own accord, and only what has to do with colours can differ
+# between the schemes. That takes it most of the time. Texts whose elements have the same tags,
+# classes and styles, up to the page, have the same colours, so that one of them is enough.
 RULES = """async scheme => {
   const wcag = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
-  const contrast = 'color-contrast';
+  const colours = ['color-contrast', 'link-in-text-block'];
+  const not_colours = Object.fromEntries(colours.map(rule => [rule, { enabled: false }]));
   const find = async (where, options) => {
     const found = await axe.run(where, { resultTypes: ['violations'], preload: false, ...options });
     return found.violations.flatMap(v => v.nodes.map(n => [v.impact, v.id, n.target.join(' ')]));
   };
   const others = scheme === 'light'
-    ? await find(document, { runOnly: wcag, rules: { [contrast]: { enabled: false } } }) : [];
+    ? await find(document, { runOnly: wcag, rules: not_colours }) : [];
   const looks = new Map();
   for (const element of document.body.querySelectorAll('*')) {
     const text = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim());
@@ -43,7 +44,7 @@ RULES = """async scheme => {
     const look = JSON.stringify(path);
     if (!looks.has(look)) looks.set(look, element);
   }
-  return [...others, ...await find([...looks.values()], { runOnly: [contrast] })];
+  return [...others, ...await find([...looks.values()], { runOnly: colours })];
 }"""
 
 
@@ -80,35 +81,35 @@ def served(site: Path) -> Iterator[str]:
 
 
 def problems(site: Path, browser) -> list[str]:
-    """What is wrong with the pages of a site, a line each; each page is opened once a scheme.
+    """What is wrong with the pages of a site, a line each.
 
-    The rules are checked on the wide page, and the width on the phone's.
+    The rules are checked on the wide page, and the width on the phone's, too.
     """
     found: list[str] = []
     files = sorted(file.relative_to(site).as_posix() for file in site.rglob("*.html"))
     with served(site) as address:
-        for scheme in ("light", "dark"):
-            context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
-            for file in files:
-                page = context.new_page()
-                _listen(page, f"{file} ({scheme})", found)
-                page.set_viewport_size({"width": WIDE, "height": 900})
-                page.goto(f"{address}/{file}")
-                found += [f"{file} ({scheme}): {wrong}" for wrong in _wrong(page, scheme)]
-                page.close()
-            context.close()
+        context = browser.new_context(reduced_motion="reduce")
+        for file in files:
+            page = context.new_page()
+            _listen(page, file, found)
+            page.goto(f"{address}/{file}")
+            found += [f"{file}: {wrong}" for wrong in _wrong(page)]
+            page.close()
+        context.close()
     return found
 
 
-def _wrong(page, scheme: str) -> Iterator[str]:
+def _wrong(page) -> Iterator[str]:
     for width in (PHONE, WIDE):
         page.set_viewport_size({"width": width, "height": 844})
         if wide := page.evaluate(TOO_WIDE):
             yield f"{wide} px wide at {width} px"
     page.evaluate(axe())
-    for impact, rule, where in page.evaluate(RULES, scheme):  # leaves out rows of tables
-        if impact in SERIOUS:
-            yield f"{impact}: {rule}: {where}"
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for impact, rule, where in page.evaluate(RULES, scheme):
+            if impact in SERIOUS:
+                yield f"{scheme}: {impact}: {rule}: {where}"
 
 
 def _listen(page, name: str, found: list[str]) -> None:

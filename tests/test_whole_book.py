@@ -298,9 +298,11 @@ def test_a_browser_finds_nothing_wrong(site):
 def test_a_browser_finds_what_is_wrong(tmp_path):
     (tmp_path / "page.html").write_text(
         '''<html lang="en"><title>Page</title><style>p, .pale { color: #333 }
-        @media (prefers-color-scheme: dark) { p, .pale { color: #eee } }</style><main><h1>Page</h1>
+        .blue { text-decoration: none; color: #00f }
+        @media (prefers-color-scheme: dark) { p, .pale { color: #eee } .blue { color: #ddd } }</style><main><h1>Page</h1>
         <p>Pale</p><table><tr><td>1<td><a href="#a"></a><tr><td>2<td><a href="#a"></a>
         <tr><td class="pale">Pale, too</table>
+        <p>A text in which <a class="blue" href="#b">a link</a> can hardly be told from the rest.</p>
         <img src="none.png"><img src="http://elsewhere.invalid/a.png" alt="a">
         <div style="width: 600px">Wide</div></main><script>console.error("said")</script>''',
         encoding="utf-8",
@@ -308,18 +310,19 @@ def test_a_browser_finds_what_is_wrong(tmp_path):
     with browser.chromium() as chromium:
         found = "\n".join(browser.problems(tmp_path, chromium))
     for wrong in (
-        "(light): critical: image-alt: img[src$=\"none.png\"]",
-        "(dark): serious: color-contrast: p",
-        "(dark): serious: color-contrast: .pale",
-        "(light): serious: link-name: tr:nth-child(1) > td:nth-child(2) > a",
-        "(light): serious: link-name: tr:nth-child(2) > td:nth-child(2) > a",
-        "(light): 404: http://127.0.0.1",
-        "(light): asks http://elsewhere.invalid/a.png",
-        "(light): said",
+        "page.html: light: critical: image-alt: img[src$=\"none.png\"]",
+        "page.html: dark: serious: color-contrast: p",
+        "page.html: dark: serious: color-contrast: .pale",
+        "page.html: light: serious: link-name: tr:nth-child(1) > td:nth-child(2) > a",
+        "page.html: light: serious: link-name: tr:nth-child(2) > td:nth-child(2) > a",
+        "page.html: dark: serious: link-in-text-block: .blue",
+        "page.html: 404: http://127.0.0.1",
+        "page.html: asks http://elsewhere.invalid/a.png",
+        "page.html: said",
         "px wide at 390 px",
     ):
         assert wrong in found, found
-    assert "(light): serious: color-contrast" not in found and "at 1280 px" not in found
+    assert "light: serious: color-contrast" not in found and "at 1280 px" not in found
 
 
 def rename(file: Path, *columns: str) -> None:
