@@ -152,10 +152,10 @@ class _Build:
         return importlib.metadata.packages_distributions()
 
     def environment(self) -> dict[str, str]:
-        """Of the kernels."""
+        """Of the kernels; who calls for a build may name another folder for the studies."""
         # They run side by side: threads of linear algebra would wait for each other.
-        threads = {"OPENBLAS_NUM_THREADS": "1"}
-        return threads | os.environ | {STUDIES: self.studies, "TMPDIR": self.studies}
+        defaults = {"OPENBLAS_NUM_THREADS": "1", STUDIES: self.studies}
+        return defaults | os.environ | {"TMPDIR": self.studies}
 
 
 async def _execute_all(build: _Build, chapters: Sequence[Chapter]) -> list[Run]:

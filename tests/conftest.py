@@ -88,6 +88,12 @@ def shared(make, *arguments):
 
 
 @pytest.fixture(scope="session")
+def shared_folder():
+    """Where the studies are that are shared so."""
+    return os.environ[SHARED]
+
+
+@pytest.fixture(scope="session")
 def engagement_study():
     """The analysis of the shipped students."""
     return shared(engagement.analyse, shared(open_study, "engagement"))

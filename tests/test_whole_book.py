@@ -18,7 +18,7 @@ import site_check
 from bs4 import BeautifulSoup
 
 from analysis import __main__ as cli
-from analysis import simulate
+from analysis import kept, simulate
 from analysis.report import text
 from analysis.sources import SHIPPED
 from render import qmd
@@ -54,8 +54,9 @@ def copy(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site(copy) -> Path:
-    run("render", "book", "--engine", "embedded", cwd=copy)
+def site(copy, shared_folder) -> Path:
+    """The book; its studies, which take long, are kept for the other tests and the notebooks."""
+    run("render", "book", "--engine", "embedded", cwd=copy, **{kept.FOLDER: shared_folder})
     return copy / "_book"
 
 
@@ -299,10 +300,12 @@ def test_a_browser_finds_what_is_wrong(tmp_path):
     (tmp_path / "page.html").write_text(
         '''<html lang="en"><title>Page</title><style>p, .pale { color: #333 }
         .blue { text-decoration: none; color: #00f }
-        @media (prefers-color-scheme: dark) { p, .pale { color: #eee } .blue { color: #ddd } }</style><main><h1>Page</h1>
+        @media (prefers-color-scheme: dark) { p, .pale { color: #eee } .blue { color: #ddd } }
+        </style>
+        <main><h1>Page</h1>
         <p>Pale</p><table><tr><td>1<td><a href="#a"></a><tr><td>2<td><a href="#a"></a>
         <tr><td class="pale">Pale, too</table>
-        <p>A text in which <a class="blue" href="#b">a link</a> can hardly be told from the rest.</p>
+        <p>A text in which <a class="blue" href="#b">a link</a> can hardly be told from it.</p>
         <img src="none.png"><img src="http://elsewhere.invalid/a.png" alt="a">
         <div style="width: 600px">Wide</div></main><script>console.error("said")</script>''',
         encoding="utf-8",
