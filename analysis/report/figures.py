@@ -77,8 +77,8 @@ class _Light(p9.theme_minimal):
     def apply(self) -> None:
         """Lets points of one size share their outline, which a file then holds once."""
         super().apply()
-        for axes in self.axs:
-            for points in axes.findobj(PathCollection):
+        for points in (drawn for axes in self.axs for drawn in axes.collections):
+            if isinstance(points, PathCollection):
                 sizes = points.get_sizes()
                 if len(sizes) and np.ptp(sizes) == 0:
                     points.set_sizes(sizes[:1])
