@@ -132,11 +132,16 @@ def _quoted(claim: Claim) -> Prose:
     return escape(f"“{claim.quote}”" if claim.verbatim else claim.quote)
 
 
+def _stop(claim: Claim) -> str:
+    """What ends a quotation that a sentence follows, where it does not end itself."""
+    return "" if claim.quote.endswith((".", "?", "!")) else "."
+
+
 def claims_table(audit: Audit) -> Prose:
     """A source's claims with their verdicts and the evidence."""
     frame = pd.DataFrame([
         {
-            CLAIM: f"*{_quoted(f.claim)}* {escape(f.claim.statement)}",
+            CLAIM: f"*{_quoted(f.claim)}*{_stop(f.claim)} {escape(f.claim.statement)}",
             "Verdict": capital(f.verdict) + PLANTED * _planted(audit, f),
             "Evidence": evidence(f),
             "More": f"@{f.claim.where}" if f.claim.where else None,

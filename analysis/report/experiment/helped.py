@@ -767,7 +767,7 @@ def readings_figure(s: Study) -> p9.ggplot | Prose:
         + p9.geom_vline(xintercept=0, color=figures.GREY, linetype="dashed")
         + p9.geom_segment(p9.aes(x="low", xend="high", yend="name"), color=figures.BLUE, size=0.8)
         + p9.geom_point(size=2.6, color=figures.BLUE)
-        + p9.scale_x_continuous(labels=lambda values: [f"{100 * v:+g}".replace("-", "−").replace("+0", "0") for v in values])
+        + p9.scale_x_continuous(labels=lambda values: [f"{100 * v:+g}".replace("+0", "0") for v in values])
         + p9.labs(x="Completed with CS less with OTHER, percentage points", y="")
         + figures.theme(height=2.0, legend="none")
     )

@@ -534,7 +534,7 @@ def holdout_figure(s: Study) -> p9.ggplot | Prose:
         + p9.scale_linetype_manual(
             dict(zip(parts.values(), ("solid", "dashed", "dotted"), strict=True)))
         + p9.expand_limits(y=0)
-        + p9.labs(x="Repeat purchases in the calibration period",
+        + p9.labs(x="Repeat purchases before the held-out days",
                   y=f"Purchases in the next {h.days} days")
         + figures.theme(height=3.3)
     )
