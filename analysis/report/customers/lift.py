@@ -942,9 +942,8 @@ def adjusted(s: Study) -> Prose:
             f"conversion and up to {percent(most)} of an outcome's, as if the test had "
             f"{percent(1 / (1 - most) - 1, 0)} more users."
         )
-    moved = share["estimate"] - plain["estimate"]
     told = (
-        f"The estimate moves by {number(100 * moved, 1)} points to {number(100 * share['estimate'], 1)} "
+        f"The estimate goes from {number(100 * plain['estimate'], 1)} points to {number(100 * share['estimate'], 1)} "
         f"({_points(share['low'], share['high'])})"
     )
     before, after = plain["p_value"] <= s.lift.alpha, share["p_value"] <= s.lift.alpha

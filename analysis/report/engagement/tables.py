@@ -227,7 +227,7 @@ def effects(comparisons: list[study.Comparison], later: bool = True) -> Prose:
                 "Comparison": c.name,
                 "Difference, minutes": f"{number(value, 1)} ({interval(low, high)})",
                 "Ratio of means": effect_text(w.effect("ratio of means"), inverse=later),
-                "Hedges' g": effect_text(w.effect("Hedges' g"), negate=later),
+                "Hedges’ g": effect_text(w.effect("Hedges' g"), negate=later),
                 "Chance to watch more": effect_text(c.mann_whitney.interval, complement=later),
             }
         )

@@ -304,11 +304,10 @@ def halves(s: Study) -> Prose:
             f"although its share fell: growth of the whole brought it {number(row.growth)}, the mix "
             f"took {number(-row.mix)} away."
         )
-    change = h.order_value_second - h.order_value_first
     if h.order_value_first > 0 or h.order_value_second > 0:
         text += (
             f" The mean order value went from {number(h.order_value_first, 2)} to "
-            f"{number(h.order_value_second, 2)}. Of this change, {number(change, 2)}, the shift "
+            f"{number(h.order_value_second, 2)}. Of this change the shift "
             f"between channels accounts for {number(h.mix, 2)}, changes within channels for "
             f"{number(h.within, 2)}."
         )

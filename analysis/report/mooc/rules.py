@@ -606,9 +606,9 @@ def coverage(s: Study) -> Prose:
         return Prose(
             f"{'For the only course sold no offer is' if len(c) == 1 else f'For none of the {number(len(c))} courses sold is an offer'} shown to go beyond chance; until one is, offer the courses that sell best."
         )
-    none = len(c) - either
+    none, both = len(c) - either, int(((c.beside > 0) & (c.after > 0)).sum())
     text = (
-        f"Of {count(len(c), 'course')} sold, {number(int((c.beside > 0).sum()))} {'has' if (c.beside > 0).sum() == 1 else 'have'} an offer for the same order and {number(int((c.after > 0).sum()))} one for a later order."
+        f"Of {count(len(c), 'course')} sold, {number(int((c.beside > 0).sum()))} {'has' if (c.beside > 0).sum() == 1 else 'have'} an offer for the same order and {number(int((c.after > 0).sum()))} one for a later order{f', {number(both)} of them both' if both else ''}."
     )
     if none:
         text += (
