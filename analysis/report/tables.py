@@ -69,7 +69,7 @@ def typeset(words: str) -> str:
 
     Values of a table stay as they are.
     """
-    return re.sub(r"(?<=\w)'(?=\w)", "’", words)
+    return re.sub(r"(?<=\w)'(?=\w)|(?<=s)'(?=\s)", "’", words)
 
 
 def with_interval(

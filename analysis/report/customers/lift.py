@@ -18,7 +18,7 @@ from analysis.report import figures
 from analysis.report.customers import design, labels
 from analysis.report.customers.app import money
 from analysis.report.sentences import decision, planned, untold_split
-from analysis.report.tables import table
+from analysis.report.tables import table, typeset
 from analysis.report.text import (
     MISSING,
     Prose,
@@ -700,7 +700,7 @@ def answers_table(s: Study) -> Prose:
             else _cents(row.estimate, row.low, row.high)
         )
         rows.append({
-            "Compared": _question(row.question),
+            "Compared": typeset(_question(row.question)),
             "Old": MISSING if math.isnan(row.control) else money(row.control),
             "New": MISSING if math.isnan(row.test) else money(row.test),
             "Difference, or chance to spend more": value,
