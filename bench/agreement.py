@@ -153,7 +153,7 @@ def trimmed() -> Values:
         yield ends(intervals.trimmed_mean(SAMPLES[name])), limits
 
 
-@compared("Wilson and Clopper-Pearson intervals", "stats/intervals", "statsmodels", 1e-9)
+@compared("Wilson and Clopper–Pearson intervals", "stats/intervals", "statsmodels", 1e-9)
 def shares() -> Values:
     from statsmodels.stats.proportion import proportion_confint
     for n in (7, 48, 1000):
@@ -189,7 +189,7 @@ def means() -> Values:
                                 *both(name))
 
 
-@compared("F and Brown-Forsythe tests of variances", "stats/two_sample", R, 1e-8)
+@compared("F and Brown–Forsythe tests of variances", "stats/two_sample", R, 1e-8)
 def variances() -> Values:
     for name in INDEPENDENT:
         r = REFERENCE["mean_tests"][name]
@@ -198,7 +198,7 @@ def variances() -> Values:
         yield [found.statistic, found.p_value], r["brown_forsythe"]
 
 
-@compared("Mann-Whitney test", "stats/two_sample", R, 1e-8)
+@compared("Mann–Whitney test", "stats/two_sample", R, 1e-8)
 def ranks() -> Values:
     for name in INDEPENDENT:
         for side in SIDES:
@@ -283,7 +283,7 @@ def chi_squared() -> Values:
     yield [found.statistic, found.p_value], [r["statistic"], r["p"]]
 
 
-@compared("Mantel-Haenszel odds ratio", "stats/stratified", R, 1e-8)
+@compared("Mantel–Haenszel odds ratio", "stats/stratified", R, 1e-8)
 def strata() -> Values:
     for case in oracle("stratified")["strata"]:
         found = stratified.mantel_haenszel(*np.array(case["tables"]).T)
@@ -313,7 +313,7 @@ def trends() -> Values:
         yield [abs(found.z), found.p_value], stored[name]["trend"]
 
 
-@compared("Cochran-Mantel-Haenszel, Tarone", "churn/offers", R, 1e-8)
+@compared("Cochran–Mantel–Haenszel, Tarone", "churn/offers", R, 1e-8)
 def equal_odds() -> Values:
     for name, r in oracle("offers", "churn").items():
         counted = pd.DataFrame({"exposed": r["n1"], "exposed_churned": r["a"],
@@ -324,7 +324,7 @@ def equal_odds() -> Values:
             yield offers.null_odds_test(counted)[0], r["p"]
 
 
-@compared("Holm and Benjamini-Hochberg", "stats/multiplicity", R, 1e-12)
+@compared("Holm and Benjamini–Hochberg", "stats/multiplicity", R, 1e-12)
 def many() -> Values:
     p = REFERENCE["p_values"]
     yield multiplicity.holm(p), REFERENCE["holm"]
@@ -412,7 +412,7 @@ def counts(group: str) -> tuple:
     return tuple(oracle("survival")["counts"][group][n] for n in ("time", "events", "censored"))
 
 
-@compared("Kaplan-Meier curve, restricted mean", "stats/survival", "R survival 3.5-3", 1e-8)
+@compared("Kaplan–Meier curve, restricted mean", "stats/survival", "R survival 3.5-3", 1e-8)
 def curves() -> Values:
     for group, r in oracle("survival")["curves"].items():
         found = survival.kaplan_meier(*counts(group))
@@ -526,7 +526,7 @@ def beliefs() -> Values:
         yield bayes.exceeds(bayes.Beta(*a), bayes.Beta(*b)), theirs
 
 
-@compared("Two-stage least squares, Anderson-Rubin", "stats/instrument", "R AER 1.2-10", 1e-7)
+@compared("Two-stage least squares, Anderson–Rubin", "stats/instrument", "R AER 1.2-10", 1e-7)
 def instruments() -> Values:
     for name, r in oracle("instrument").items():
         column = (regression.Column("x", "one", "0", numeric=True), np.array(r.get("x", []), float))
@@ -689,7 +689,7 @@ def published() -> pd.DataFrame:
         add("armitage1969", f"type-I error of {count} looks", value, sequential.peeking(count))
     bound = sequential.boundary(np.arange(1, 6) / 5).z
     for look, value in ((2, "3.357"), (3, "2.680"), (4, "2.290"), (5, "2.031")):
-        add("Program of Lan & DeMets", f"O'Brien-Fleming spending, five looks, bound {look}", value,
+        add("Program of Lan & DeMets", f"O'Brien–Fleming spending, five looks, bound {look}", value,
             bound[look - 1])
     return pd.DataFrame(rows)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.report.tables import table
+from analysis.report.tables import table, typeset
 from analysis.report.text import MINUS, Prose, count, escape, listing, number
 
 STORED = Path(__file__).resolve().parents[2] / "bench"
@@ -21,6 +21,9 @@ def _read(name: str) -> pd.DataFrame:
     path = STORED / name
     sys.audit("analysis.read", str(path))
     return pd.read_csv(path, dtype={"published": str})
+
+
+CERTIFIED = "NIST StRD"  # a source
 
 
 def methods() -> pd.DataFrame:
@@ -45,7 +48,7 @@ def power_of_ten(value: float) -> Prose:
 def methods_table(frame: pd.DataFrame) -> Prose:
     """Each method against an independent implementation."""
     shown = pd.DataFrame({
-        "Method": frame["method"],
+        "Method": frame["method"].map(typeset),
         "Ours": frame["module"].str.replace(r"^analysis/(stats/)?|\.py$", "", regex=True),
         "Against": frame["against"], "Values": frame["values"],
         "Apart by less than": frame["deviation"], "Allowed": frame["tolerance"],
@@ -87,7 +90,7 @@ def _off(frame: pd.DataFrame) -> list[float]:
 def published_table(frame: pd.DataFrame) -> Prose:
     """Printed values, ours to as many digits, and the power of ten that they are within."""
     shown = pd.DataFrame({
-        "Quantity": frame["quantity"],
+        "Quantity": frame["quantity"].map(typeset),
         "Source": [Prose(f"@{source}") if " " not in source else escape(source)
                    for source in frame["source"]],
         "Published": [Prose(value.replace("-", MINUS)) for value in frame["published"]],
@@ -95,6 +98,14 @@ def published_table(frame: pd.DataFrame) -> Prose:
         "Relative difference": [power_of_ten(value) for value in _off(frame)],
     })
     return table(shown, {name: Prose for name in shown.columns[1:]}, left=("Source",))
+
+
+def certified(frame: pd.DataFrame) -> Prose:
+    """How far ours lie from the certified values at most, as the end of a sentence."""
+    off = _off(frame[frame["source"] == CERTIFIED])
+    if not any(off):
+        return Prose("ours are the same to the last digit")
+    return Prose(f"ours lie within {power_of_ten(max(off))} of every value")
 
 
 def published_sentence(frame: pd.DataFrame) -> Prose:

@@ -26,7 +26,7 @@ from analysis.claims.claim import (
 )
 from analysis.report import figures
 from analysis.report.sentences import digits_of_ends
-from analysis.report.tables import table
+from analysis.report.tables import table, typeset
 from analysis.report.text import (
     Prose,
     capital,
@@ -129,16 +129,22 @@ def evidence(finding: Finding) -> str:
 
 def _quoted(claim: Claim) -> Prose:
     """The source's words in quotation marks; what only tells a row of its tables has none."""
-    return escape(f"“{claim.quote}”" if claim.verbatim else claim.quote)
+    quote = typeset(claim.quote)
+    return escape(f"“{quote}”" if claim.verbatim else quote)
+
+
+def _stop(claim: Claim) -> str:
+    """What ends a quotation that a sentence follows, where it does not end itself."""
+    return "" if claim.quote.endswith((".", "?", "!")) else "."
 
 
 def claims_table(audit: Audit) -> Prose:
     """A source's claims with their verdicts and the evidence."""
     frame = pd.DataFrame([
         {
-            CLAIM: f"*{_quoted(f.claim)}* {escape(f.claim.statement)}",
+            CLAIM: f"*{_quoted(f.claim)}*{_stop(f.claim)} {escape(typeset(f.claim.statement))}",
             "Verdict": capital(f.verdict) + PLANTED * _planted(audit, f),
-            "Evidence": evidence(f),
+            "Evidence": typeset(evidence(f)),
             "More": f"@{f.claim.where}" if f.claim.where else None,
         }
         for f in audit.findings

@@ -8,7 +8,7 @@ from typing import Protocol
 import pandas as pd
 
 from analysis.contracts import CONTRACTS, TableContract
-from analysis.report.tables import table
+from analysis.report.tables import table, typeset
 from analysis.report.text import (
     MISSING,
     Prose,
@@ -46,7 +46,7 @@ def tables_table(s: Study, study: str) -> Prose:
         if not known.empty:
             first, last = known.iloc[0][["lowest", "highest"]]
             covers = day(first) if first[:10] == last[:10] else f"{day(first)} to {day(last)}"
-        rows.append({"Table": name, "One row is": contracts[name].row.replace("`", ""),
+        rows.append({"Table": name, "One row is": typeset(contracts[name].row.replace("`", "")),
                      "Rows": part["rows"].iloc[0], "Days": covers})
     return table(pd.DataFrame(rows), {"Rows": number, "Days": Prose})
 
@@ -54,7 +54,7 @@ def tables_table(s: Study, study: str) -> Prose:
 def columns_table(s: Study, study: str, of: str) -> Prose:
     """What a table knows of its rows: the columns, their values and gaps."""
     part = s.profile[s.profile["table"] == of]
-    meanings = {c.name: c.description for c in _contracts(study)[of].columns}
+    meanings = {c.name: typeset(c.description) for c in _contracts(study)[of].columns}
     frame = pd.DataFrame({
         "Column": part["column"],
         "Meaning": part["column"].map(meanings),
@@ -106,7 +106,7 @@ def cleaning_table(s: Study) -> Prose:
     frame = pd.DataFrame({
         "Table": s.cleaning["table"],
         "Rule": [
-            f"{column} {rule}" if rule.startswith("must ") else rule
+            typeset(f"{column} {rule}" if rule.startswith("must ") else rule)
             for column, rule in zip(s.cleaning["column"], s.cleaning["rule"], strict=True)
         ],
         "Rows that break it": s.cleaning["count"],

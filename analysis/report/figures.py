@@ -13,9 +13,11 @@ import matplotlib
 import numpy as np
 import plotnine as p9
 from matplotlib.collections import PathCollection
+from matplotlib.ticker import FixedFormatter
 from plotnine import options
 
 from analysis.report.numbers import csv, of_plot
+from analysis.report.text import MINUS
 
 # matplotlib stamps drawings with the time and names their parts at random; a fixed epoch and
 # salt make an unchanged figure an unchanged file.
@@ -72,16 +74,25 @@ def _joined(path: str) -> str:
 
 
 class _Light(p9.theme_minimal):
-    """plotnine's minimal theme, for drawings of few bytes."""
+    """plotnine's minimal theme, for drawings of few bytes and with the text's minus signs."""
 
     def apply(self) -> None:
         """Lets points of one size share their outline, which a file then holds once."""
         super().apply()
+        for axes in self.axs:
+            for axis in (axes.xaxis, axes.yaxis):
+                _with_minus(axis.get_major_formatter())
         for points in (drawn for axes in self.axs for drawn in axes.collections):
             if isinstance(points, PathCollection):
                 sizes = points.get_sizes()
                 if len(sizes) and np.ptp(sizes) == 0:
                     points.set_sizes(sizes[:1])
+
+
+def _with_minus(ticks) -> None:
+    """Writes the negative numbers of an axis as the text does, not with a hyphen."""
+    if isinstance(ticks, FixedFormatter):
+        ticks.seq = [re.sub(r"^-(?=[\d.])", MINUS, label) for label in ticks.seq]
 
 
 def theme(height: float = HEIGHT, legend: str = "top") -> p9.theme:
@@ -102,6 +113,7 @@ def theme(height: float = HEIGHT, legend: str = "top") -> p9.theme:
         legend_key_size=11,
         panel_grid_minor=p9.element_blank(),
         panel_grid_major=p9.element_line(color="#dfe4e9", size=0.5),
+        panel_spacing_x=0.035,  # so that the last number of one axis and the first of the next part
         strip_text=p9.element_text(weight="bold", size=9.5, ha="left"),
         plot_background=p9.element_rect(fill="white", color="white"),
     )

@@ -63,7 +63,7 @@ KINDS = {
     "log": (
         "what happens to a log",
         "actions done twice at once, round times, a few events lost or timed by a wrong clock",
-        "no such thing, or events in an order that can't be",
+        "no such thing, or events in an order that can’t be",
     ),
     "people": (
         "what stays the same in a person",
@@ -72,7 +72,7 @@ KINDS = {
     ),
     "shapes": (
         "the shapes of durations",
-        "mixtures: those who know and those who don't, work and breaks",
+        "mixtures: those who know and those who don’t, work and breaks",
         "one distribution of two parameters",
     ),
 }

@@ -506,12 +506,12 @@ def readings_sentence(runs: Runs) -> Prose:
     """What the plain reading of the effect of CS makes of it, and what the lot does."""
     if "trialers" not in runs:
         return Prose("")
-    frame = recovery.readings(runs["trialers"])
-    frame = frame[frame["world"] == _first(runs["trialers"])].set_index("quantity")
+    frame, world = recovery.readings(runs["trialers"]), _first(runs["trialers"])
+    frame = frame[frame["world"] == world].set_index("quantity")
     plain, adjusted, lot = (frame.loc[name] for name in READINGS)
     return Prose(
-        f"In trialers' tables Customer Success changes completion by {_points(plain['truth'])} "
-        f"percentage points, and "
+        f"In the world “{_world(world)}” of the table, Customer Success changes completion by "
+        f"{_points(plain['truth'])} percentage points, and "
         f"the comparison of customers as they come finds {_points(plain['mean'])} on average: "
         f"{percent(plain['covered'], 0)} of its intervals hold the truth. "
         f"Holding equal what is known makes {_points(adjusted['mean'])} of it "

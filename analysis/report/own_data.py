@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import checks, templates
 from analysis.contracts import CONTRACTS, TYPES, Column, TableContract, limits
-from analysis.report.tables import Table, table
+from analysis.report.tables import Table, table, typeset
 from analysis.report.text import Prose, count, escape, listing
 from analysis.sources import check_study
 
@@ -70,7 +70,7 @@ def _row(contract: TableContract, column: Column) -> dict[str, str]:
         values[0] = Prose(f"one of {', '.join(f'`{value}`' for value in column.allowed)}")
     return {
         "Column": column.name,
-        "Meaning": column.description.replace("`", ""),
+        "Meaning": typeset(column.description.replace("`", "")),
         "Values": "; ".join(values),
         "May be empty": "yes" if column.nullable else "no",
         "Other headers": ", ".join(column.aliases),

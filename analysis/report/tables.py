@@ -64,6 +64,14 @@ def table(
     return Table(markdown, frame, formats)
 
 
+def typeset(words: str) -> str:
+    """The book's own words for a cell, with the apostrophes that its prose has.
+
+    Values of a table stay as they are.
+    """
+    return re.sub(r"(?<=\w)'(?=\w)|(?<=s)'(?=\s)", "’", words)
+
+
 def with_interval(
     show: Formatter, ends: Callable[[float, float], str], row: pd.Series, name: str
 ) -> Prose:

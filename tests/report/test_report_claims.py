@@ -117,7 +117,7 @@ def cells(table: Prose) -> list[list[str]]:
 def test_a_row_says_what_was_claimed_found_and_where():
     audit = audited(RIGHT, planted=True, where="sec-netflix-offers")
     (claim, verdict, evidence, where), = cells(report.claims_table(audit))
-    assert claim == "*“so it is 0”* It must be so\\." and evidence == "3 films\\."
+    assert claim == "*“so it is 0”*. It must be so\\." and evidence == "3 films\\."
     assert verdict == "Supported°" and where == "@sec-netflix-offers"
     assert "-:" not in report.claims_table(audit).splitlines()[1]  # all of it is text, set left
     (_, verdict, _, where), = cells(report.claims_table(audited(RIGHT, planted=False)))
@@ -134,7 +134,7 @@ def test_only_the_sources_words_stand_in_quotation_marks():
     told = replace(audit, findings=tuple(
         replace(f, claim=replace(f.claim, verbatim=False)) for f in audit.findings))
     (claim, *_), = cells(report.claims_table(told))
-    assert claim == "*so it is 0* It must be so\\."
+    assert claim == "*so it is 0*. It must be so\\."
     assert report.printed([told]).endswith("that which cannot: *so it is 0*.")
     assert report.printed([audit]).endswith("that which cannot: “so it is 0”.")
 

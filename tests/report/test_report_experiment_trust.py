@@ -201,8 +201,8 @@ def test_what_the_join_loses(simulated, small):
     s = changed(simulated, split=one, unknown=2, repeated=1, left_out=0.0009)
     assert report.joined(s) == (
         "The join leaves out 1 customer without a row in conversion and 2 rows of customers whom "
-        "the table of cohorts does not know. 1 row that repeats another is counted once. Of no "
-        "table is that more than 0.09%.")
+        "the table of cohorts does not know. 1 row that repeats another is counted once. "
+        "Together that is at most 0.09% of any table.")
     assert "The one customer without a row in conversion can’t change that" in report.split(s)
     assert "Rows that the join leaves out" in report.limits(s)
     assert "Rows that the join leaves out" not in report.limits(small["few"])

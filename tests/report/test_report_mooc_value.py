@@ -127,7 +127,7 @@ def test_numbers_in_sentences_are_the_results(shipped):
     assert text.number(h.revenue) in report.history(shipped)
     row = v.formula.iloc[-1]
     made = row.purchases * row.order_value / row.churn
-    assert f"= {text.number(made, 2)} of it" in report.formula(shipped)
+    assert f"that is {text.number(made, 2)}, of which" in report.formula(shipped)
     ceiling = report.ceilings(shipped)
     assert text.number(value.MARGIN * f.new.estimate, 2) in ceiling
     table = report.ceilings_table(shipped)
@@ -237,7 +237,7 @@ def test_customers_so_far_are_worth_what_counts_their_having_left(shipped):
 
 
 def test_what_is_not_there_is_not_announced(shipped, frames):
-    assert "@fig-mooc-value-matrix shows" in report.matrix(shipped)
+    assert "in @fig-mooc-value-matrix rest" in report.matrix(shipped)
     assert "@tbl-mooc-value-segments holds" in report.against_segments(shipped)
     assert "@fig-mooc-value-tracking" in report.held_out(shipped)
     assert "@tbl-mooc-value-ceilings shows" in report.margins(shipped)

@@ -450,13 +450,22 @@ def ranking_table(s: Study) -> Prose:
             "Deviance lost without it, points": Prose(
                 f"{_points(row['lost'])} ({_range(row['lost_low'], row['lost_high'])})"),
             "Rank (95%)": Prose(f"{int(row['rank'])} ({ranks})"),
-            "From, to": f"{_plain(trait, row['from_value'])} → {_plain(trait, row['to_value'])}",
+            "From, to": _move(trait, row["from_value"], row["to_value"]),
             "Average risk, %": Prose(f"{_points(row['risk_from'])} → {_points(row['risk_to'])}"),
             "Difference, points": Prose(
                 f"{_points(row['spread'])} ({_range(row['spread_low'], row['spread_high'])})"),
         })
     frame = pd.DataFrame(rows)
     return table(frame, dict.fromkeys([c for c in frame.columns if c not in ("Trait", "From, to")], Prose))
+
+
+def _move(trait: str, one: object, other: object) -> str:
+    """From one value to another, numbers with equally many decimals."""
+    ends = [_plain(trait, value) for value in (one, other)]
+    if trait in NUMBERS:
+        digits = max(len(end.partition(".")[2]) for end in ends)
+        ends = [number(float(value), digits) for value in (one, other)]
+    return " → ".join(ends)
 
 
 def _plain(trait: str, value: object) -> str:

@@ -386,7 +386,7 @@ def odds_figure(s: Study) -> p9.ggplot | Prose:
         + p9.scale_shape_manual(dict(zip(kept, ("o", "D"), strict=False)))
         + p9.labs(x="Odds ratio of churn", y="")
         + figures.theme(height=1.3 + 0.2 * frame["label"].nunique())
-        + p9.theme(strip_text_y=p9.element_blank(), panel_spacing_x=0.03)
+        + p9.theme(strip_text_y=p9.element_blank())
     )
 
 

@@ -38,13 +38,19 @@ def _found(s: Study) -> Retention | None:
     return s.retention
 
 
-def _amount(value: float) -> Prose:
-    """An amount in the cost of one offer."""
+def _amount(value: float, low: float = 0, high: float = 0) -> Prose:
+    """An amount in the cost of one offer, with as many decimals as the ends of its interval."""
+    if max(abs(low), abs(high)) > 0:
+        return number(value, _decimals(low, high))
     return number(value, 0 if abs(value) >= 10 or float(value).is_integer() else 1)
 
 
 def _amounts(low: float, high: float) -> Prose:
-    return interval(low, high, 0 if max(abs(low), abs(high)) >= 10 else 1)
+    return interval(low, high, _decimals(low, high))
+
+
+def _decimals(low: float, high: float) -> int:
+    return 0 if max(abs(low), abs(high)) >= 10 else 1
 
 
 def _group(row: pd.Series) -> str:
@@ -254,7 +260,7 @@ def policies_table(s: Study) -> Prose:
 
 def _with_limits(value: float, low: float, high: float) -> Prose:
     """An amount with its interval, where it has one: calling nobody earns exactly nothing."""
-    return Prose(f"{_amount(value)} ({_amounts(low, high)})") if high > low else _amount(value)
+    return Prose(f"{_amount(value, low, high)} ({_amounts(low, high)})") if high > low else _amount(value)
 
 
 def policy(s: Study) -> Prose:
@@ -274,7 +280,7 @@ def policy(s: Study) -> Prose:
     have = "has" if churned == 1 else "have"
     text = (
         f"The rule is to call those whose risk reaches {percent(r.break_even)}: {count(called, 'subscriber')} ({percent(called / r.subscribers)} of all), "
-        f"of whom {number(churned)} {have} churned ({percent(row['rate'])}). Among as many subscribers like these, before any has left, the offers would keep {_kept(row['kept'])}, and the calls earn {_amount(row['net'])} offers "
+        f"of whom {number(churned)} {have} churned ({percent(row['rate'])}). Among as many subscribers like these, before any has left, the offers would keep {_kept(row['kept'])}, and the calls earn {_amount(row['net'], row['net_low'], row['net_high'])} offers "
         f"net of their cost (95% interval {_amounts(row['net_low'], row['net_high'])})")
     text += "." if row["net_low"] > 0 else ", so that they lose money." if row["net_high"] < 0 else ", which is not shown to be a gain."
     return Prose(f"{text} {_against(r)}")
@@ -293,13 +299,13 @@ def _against(r: Retention) -> str:
         if other == SINGLE and row["called"] == 0:
             parts.append(f"By {labels.trait(r.single)} alone nobody would be called, since no group's risk reaches the break-even risk.")
         elif gap["low"] > 0:
-            parts.append(f"{subject} is {_amount(gap['difference'])} more than {told} would earn (95% interval {_amounts(gap['low'], gap['high'])}).")
+            parts.append(f"{subject} is {_amount(gap['difference'], gap['low'], gap['high'])} more than {told} would earn (95% interval {_amounts(gap['low'], gap['high'])}).")
         elif gap["high"] < 0:
-            parts.append(f"{subject} is {_amount(-gap['difference'])} less than {told} would earn (95% interval {_amounts(-gap['high'], -gap['low'])}).")
+            parts.append(f"{subject} is {_amount(-gap['difference'], gap['low'], gap['high'])} less than {told} would earn (95% interval {_amounts(-gap['high'], -gap['low'])}).")
         elif gap["low"] == gap["high"]:
             parts.append(f"{subject} is what {told} would earn.")
         else:
-            parts.append(f"{subject} is not shown to differ from what {told} would earn (difference {_amount(gap['difference'])}, "
+            parts.append(f"{subject} is not shown to differ from what {told} would earn (difference {_amount(gap['difference'], gap['low'], gap['high'])}, "
                          f"95% interval {_amounts(gap['low'], gap['high'])}).")
     return " ".join(parts)
 
@@ -453,7 +459,7 @@ def answer(s: Study) -> Prose:
     rule = (
         f"every call pays by their risks, and calling everybody would take {count(called, 'call')}" if called >= r.subscribers else
         f"calling those whose risk is high enough would take {count(called, 'call')}")
-    net = f"{_amount(row['net'])} offers net (95% interval {_amounts(row['net_low'], row['net_high'])})"
+    net = f"{_amount(row['net'], row['net_low'], row['net_high'])} offers net (95% interval {_amounts(row['net_low'], row['net_high'])})"
     earns = f" and earn {net}" if row["net_low"] > 0 else f", which is not shown to earn anything: {net}"
     here = "nobody" if r.still_here == 0 else "everybody" if r.still_here == called else number(r.still_here)
     is_ = "is" if r.still_here == 1 or here in ("nobody", "everybody") else "are"

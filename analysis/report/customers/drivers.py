@@ -242,7 +242,7 @@ def devices_by_country(s: Study) -> Prose:
             f"Countries are not shown to differ in their devices ({p_value(test.p_adjusted)}; V at most {number(test.v_high, 3)})."
         )
     return Prose(
-        f"Country and device go together, {strong} (V = {number(test.v_corrected, 2)}): "
+        f"Country and device go together, {strong} (V = {number(test.v_corrected, 3)}): "
         f"the share of {_in_text('device', device)} runs from {percent(shares.min(), 0)} of the users in "
         f"{_in_text('country', shares.idxmin())} to {percent(shares.max(), 0)} in {_in_text('country', shares.idxmax())}. "
         "This pair does not mention paying, and yet it decides how a link of either with paying is to be read."

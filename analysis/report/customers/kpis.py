@@ -798,7 +798,7 @@ def retention(s: Study) -> Prose:
     if not days or not s.totals.active_users:
         return Prose("There is too little to follow users for a day.")
     told = listing(f"{percent(frame.loc[d, 'retention'])} on day {d}" for d in days)
-    text = f"Of those who could be seen on it, {told} were active."
+    text = f"Of those who could be seen on a day, as many were active: {told}."
     if len(days) == 4 and frame.loc[28, "retention"] > 0:
         first = frame.loc[1, "retention"]
         early = frame.loc[7, "retention"] / first if first else np.nan

@@ -18,7 +18,7 @@ from analysis.report import figures
 from analysis.report.customers import design, labels
 from analysis.report.customers.app import money
 from analysis.report.sentences import decision, planned, untold_split
-from analysis.report.tables import table
+from analysis.report.tables import table, typeset
 from analysis.report.text import (
     MISSING,
     Prose,
@@ -700,7 +700,7 @@ def answers_table(s: Study) -> Prose:
             else _cents(row.estimate, row.low, row.high)
         )
         rows.append({
-            "Compared": _question(row.question),
+            "Compared": typeset(_question(row.question)),
             "Old": MISSING if math.isnan(row.control) else money(row.control),
             "New": MISSING if math.isnan(row.test) else money(row.test),
             "Difference, or chance to spend more": value,
@@ -942,9 +942,8 @@ def adjusted(s: Study) -> Prose:
             f"conversion and up to {percent(most)} of an outcome's, as if the test had "
             f"{percent(1 / (1 - most) - 1, 0)} more users."
         )
-    moved = share["estimate"] - plain["estimate"]
     told = (
-        f"The estimate moves by {number(100 * moved, 1)} points to {number(100 * share['estimate'], 1)} "
+        f"The estimate goes from {number(100 * plain['estimate'], 1)} points to {number(100 * share['estimate'], 1)} "
         f"({_points(share['low'], share['high'])})"
     )
     before, after = plain["p_value"] <= s.lift.alpha, share["p_value"] <= s.lift.alpha

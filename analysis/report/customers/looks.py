@@ -90,7 +90,7 @@ def z_figure(s: Study) -> p9.ggplot | Prose:
     if s.looks is None:
         return NO_LOOKS
     weekly = s.looks.weekly
-    top = max(HIGHEST, weekly["z"].abs().max() + 0.5)
+    top = _top(weekly)
     fixed = fixed_bound(ALPHA)
     names = ("z of this test", "O’Brien–Fleming boundary", f"{fixed:.2f} at every look")
     shown = weekly[np.isfinite(weekly["bound"])]
@@ -118,6 +118,23 @@ def z_figure(s: Study) -> p9.ggplot | Prose:
         + p9.labs(x="End of week", y="z, new against old")
         + figures.theme(height=3.3)
     )
+
+
+def _top(weekly: pd.DataFrame) -> float:
+    """The largest z that the figure has room for."""
+    return max(HIGHEST, weekly["z"].abs().max() + 0.5)
+
+
+def unseen(s: Study) -> Prose:
+    """Where the figure has no room for the boundary."""
+    if s.looks is None:
+        return NO_LOOKS
+    weekly = s.looks.weekly
+    weeks = weekly.loc[weekly["bound"] > _top(weekly), "week"]
+    if weeks.empty:
+        return Prose("")
+    told = f"week {weeks.iloc[0]}" if len(weeks) == 1 else f"the first {count(len(weeks), 'week')}"
+    return Prose(f"The boundary of {told} lies outside @fig-customers-z-by-week.")
 
 
 def rules_table(s: Study) -> Prose:

@@ -321,20 +321,19 @@ def variance_sentence(comparisons: list[study.Comparison]) -> Prose:
     unequal = [c.name for c in comparisons if c.brown_forsythe.reject]
     disagree = [c.name for c in comparisons if c.f_test.reject != c.brown_forsythe.reject]
     if len(unequal) == len(comparisons):
-        told = "The spreads differ" + (" in both plans" if len(unequal) > 1 else "")
+        told = "the spreads differ" + (" in both plans" if len(unequal) > 1 else "")
     elif unequal:
-        told = f"The spreads differ in the {listing(n.lower() for n in unequal)} only"
+        told = f"the spreads differ in the {listing(n.lower() for n in unequal)} only"
     else:
-        told = "The spreads are not shown to differ"
-    caution = ""
+        told = "the spreads are not shown to differ"
     if disagree:
         about = f" about the {listing(n.lower() for n in disagree)}" if len(comparisons) > 1 else ""
-        caution = (
-            f" The two tests disagree{about}; the F test, which trusts the data to be normal, is "
-            "the one to doubt."
+        told = (
+            f"the two tests disagree{about}, and the F test, which trusts the data to be normal, is "
+            f"the one to doubt; by the other, {told}"
         )
     return Prose(
-        f"{told}.{caution} Either way Welch's test, which does not assume equal variances, is the "
+        f"{capital(told)}. Either way Welch's test, which does not assume equal variances, is the "
         "one to read; choosing between tests by a preliminary test would spoil the error rate."
     )
 

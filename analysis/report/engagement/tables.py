@@ -125,8 +125,14 @@ def intervals(s: study.Study) -> Prose:
     return table(frame, {name: Prose for name in frame.columns[2:]})
 
 
-def variances(comparisons: list[study.Comparison]) -> Prose:
-    """Tests of equal spread."""
+def variances(comparisons: list[study.Comparison], later: bool = True) -> Prose:
+    """Tests of equal spread.
+
+    Args:
+        comparisons: Of two groups each.
+        later: Whether the ratio is of the second group over the first, as of a later quarter; else
+            of the first over the second.
+    """
     if not comparisons:
         return NOTHING
     rows = [
@@ -141,12 +147,12 @@ def variances(comparisons: list[study.Comparison]) -> Prose:
         }
         for c in comparisons
         for label, t, critical, ratio in (
-            ("F", c.f_test, _outside(c.f_test), _ratio_of_sds(c.f_test)),
+            ("F", c.f_test, _outside(c.f_test), _ratio_of_sds(c.f_test, later)),
             (
                 "Brown–Forsythe",
                 c.brown_forsythe,
                 Prose(f"above {number(c.brown_forsythe.critical_value, 3)}"),
-                effect_text(c.brown_forsythe.effects[0], inverse=True)
+                effect_text(c.brown_forsythe.effects[0], inverse=later)
                 if c.brown_forsythe.effects
                 else MISSING,
             ),
@@ -166,9 +172,11 @@ def _outside(f: TestResult) -> Prose:
     return Prose(f"below {number(f.critical_low, 3)} or above {number(f.critical_value, 3)}")
 
 
-def _ratio_of_sds(f: TestResult) -> Prose:
-    """Second group's standard deviation over the first's."""
-    value, low, high = (v**-0.5 for v in (f.estimate, f.interval.high, f.interval.low))
+def _ratio_of_sds(f: TestResult, later: bool) -> Prose:
+    """Second group's standard deviation over the first's, or the other way round."""
+    power = -0.5 if later else 0.5
+    value = f.estimate**power
+    low, high = sorted(end**power for end in (f.interval.low, f.interval.high))
     return Prose(f"{number(value, 2)} ({interval(low, high, 2)})")
 
 
@@ -198,20 +206,29 @@ def steps(comparisons: list[study.Comparison]) -> Prose:
     return table(frame, {c.name: Prose for c in comparisons})
 
 
-def effects(comparisons: list[study.Comparison]) -> Prose:
-    """Effect sizes with their 95% intervals, second group against first."""
+def effects(comparisons: list[study.Comparison], later: bool = True) -> Prose:
+    """Effect sizes with their 95% intervals.
+
+    Args:
+        comparisons: Of two groups each.
+        later: Whether the second group is held against the first, as a later quarter is; else the
+            first against the second.
+    """
     if not comparisons:
         return NOTHING
     rows = []
     for c in comparisons:
-        value, low, high = rise(c.welch)
+        w = c.welch
+        value, low, high = (
+            rise(w) if later else (w.estimate, w.interval.low, w.interval.high)
+        )
         rows.append(
             {
                 "Comparison": c.name,
                 "Difference, minutes": f"{number(value, 1)} ({interval(low, high)})",
-                "Ratio of means": effect_text(c.welch.effect("ratio of means"), inverse=True),
-                "Hedges' g": effect_text(c.welch.effect("Hedges' g"), negate=True),
-                "Chance to watch more": effect_text(c.mann_whitney.interval, complement=True),
+                "Ratio of means": effect_text(w.effect("ratio of means"), inverse=later),
+                "Hedges’ g": effect_text(w.effect("Hedges' g"), negate=later),
+                "Chance to watch more": effect_text(c.mann_whitney.interval, complement=later),
             }
         )
     frame = pd.DataFrame(rows)

@@ -38,8 +38,8 @@ STEP = 5  # minutes between the points of a drawn curve
 QUARTERS = ("shortest quarter", "second quarter", "third quarter", "longest quarter")
 TRAIT_HEADS = {
     "task": "Task", "part_of_day": "Part of the day", "restarted": "Restarted",
-    "onset": "Start to trouble", "earlier_time": "Time for the\ntask before",
-    "earlier_troubles": "Tasks in\ntrouble before",
+    "onset": "Start to trouble", "earlier_time": "Time for the task before",
+    "earlier_troubles": "Tasks in trouble before",
 }
 TRAIT_NAMES = {
     "task": "the task", "part_of_day": "the part of the day", "restarted": "a restart",
@@ -425,24 +425,25 @@ def who_figure(s: Study) -> p9.ggplot | Prose:
              for name, panel in panels.items()]
     frame = pd.concat(parts).dropna(subset=["share"])
     frame["panel"] = pd.Categorical(frame["panel"], list(panels.values()))
-    heads = [TRAIT_HEADS[trait] for trait in TRAITS if trait in set(frame["trait"])]
-    frame["head"] = pd.Categorical(frame["trait"].map(TRAIT_HEADS), heads)
-    frame["row"] = [f"{_value(r.trait, r.value)}" for r in frame.itertuples()]
-    order = []
-    for r in rows.itertuples():
-        if (name := _value(r.trait, r.value)) not in order:
-            order.append(name)
-    frame["row"] = pd.Categorical(frame["row"], order[::-1])
+    # A trait's name is a row of its own above its values: beside them it would take half a panel.
+    text = {}
+    for trait in (t for t in TRAITS if t in set(frame["trait"])):
+        head = f"{TRAIT_HEADS[trait]}:"
+        text[head] = head
+        for value in sorted(set(frame.loc[frame["trait"] == trait, "value"])):
+            text[f"{head} {_value(trait, value)}"] = _value(trait, value)
+    frame["row"] = [f"{TRAIT_HEADS[r.trait]}: {_value(r.trait, r.value)}" for r in frame.itertuples()]
     return (
         figures.Plot(frame, p9.aes("share", "row", color="panel"))
         + p9.geom_segment(p9.aes(x="low", xend="high", yend="row"), size=0.7)
         + p9.geom_point(size=1.8)
-        + p9.facet_grid("head ~ panel", scales="free_y", space="free_y")
+        + p9.facet_wrap("panel", ncol=2, scales="free_x")
         + figures.colours(list(panels.values()))
         + p9.scale_x_continuous(labels=figures.percents, breaks=breaks_extended(n=3))
+        + p9.scale_y_discrete(
+            limits=list(text)[::-1], labels=lambda keys: [text[key] for key in keys])
         + p9.labs(x="", y="")
         + figures.theme(height=5.4, legend="none")
-        + p9.theme(strip_text_y=p9.element_text(angle=0, size=8), panel_spacing_y=0.015)
     )
 
 
@@ -647,7 +648,7 @@ def effect_table(s: Study) -> Prose:
         rows.append({
             "Outcome": names[name],
             "Test less Control": _cell(form, factor), "CS, for those moved": _cell(effect, factor),
-            "Anderson-Rubin": Prose(_region(found.region, factor)), "p": p_cell(found.p_value),
+            "Anderson–Rubin": Prose(_region(found.region, factor)), "p": p_cell(found.p_value),
         })
     frame = pd.DataFrame(rows)
     return table(frame, dict.fromkeys(frame.columns[1:], Prose))
@@ -767,7 +768,7 @@ def readings_figure(s: Study) -> p9.ggplot | Prose:
         + p9.geom_vline(xintercept=0, color=figures.GREY, linetype="dashed")
         + p9.geom_segment(p9.aes(x="low", xend="high", yend="name"), color=figures.BLUE, size=0.8)
         + p9.geom_point(size=2.6, color=figures.BLUE)
-        + p9.scale_x_continuous(labels=lambda values: [f"{100 * v:+g}".replace("-", "−").replace("+0", "0") for v in values])
+        + p9.scale_x_continuous(labels=lambda values: [f"{100 * v:+g}".replace("+0", "0") for v in values])
         + p9.labs(x="Completed with CS less with OTHER, percentage points", y="")
         + figures.theme(height=2.0, legend="none")
     )

@@ -640,7 +640,7 @@ def power(s: Study) -> Prose:
     if m.shown:
         tail = (" That it found one all the same is no proof that it was large enough: tests with too little power that do "
                 "find something tend to find too much of it [@gelman2014].")
-    return Prose(f"{text}. That is less than a test needs.{tail}")
+    return Prose(f"{text}. A power of {percent(m.power, 0)} is less than a test needs.{tail}")
 
 
 def days_table(s: Study) -> Prose:

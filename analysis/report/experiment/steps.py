@@ -123,11 +123,11 @@ def answer(s: Study) -> Prose:
         return Prose(f"Nobody completed {ALL}, so those who do can't be compared with others. {_rise(s)}")
     said = f"{_finished(s)}: a difference of {_gap(c.difference)}, {p_value(c.p_value)}."
     if c.p_value > ALPHA:
-        return Prose(f"That those who complete {ALL} convert more often is not shown: {said} {_effect(s)}")
+        return Prose(f"**That those who complete {ALL} convert more often is not shown**: {said} {_effect(s)}")
     if c.difference.estimate < 0:
-        return Prose(f"No: those who complete {ALL} convert less often. {capital(said)} {_effect(s)}")
-    return Prose(f"They go together, and closely: {said} {_effect(s)}" if c.ratio and c.ratio.low > 2 else
-                 f"They go together: {said} {_effect(s)}")
+        return Prose(f"**Those who complete {ALL} convert less often**: {said} {_effect(s)}")
+    closely = ", and closely" if c.ratio and c.ratio.low > 2 else ""
+    return Prose(f"**Completing {ALL} and converting go together{closely}**: {said} {_effect(s)}")
 
 
 def _lot(s: Study) -> Instrument | None:

@@ -161,7 +161,7 @@ def joined(s: Study) -> Prose:
         text += (f" {capital(count(t.repeated, 'row'))} that {'repeats' if t.repeated == 1 else 'repeat'} "
                  f"another {'is' if t.repeated == 1 else 'are'} counted once.")
     if t.left_out > 0:
-        text += f" Of no table is that more than {_percent(t.left_out)}."
+        text += f" Together that is at most {_percent(t.left_out)} of any table."
     return Prose(text)
 
 
@@ -619,7 +619,7 @@ def faults(s: Study) -> Prose:
              f"({_percent(row['share'])})")
     text = f"Of the {number(len(disorder))} faults that were looked for, {number(len(found))} "
     text += (f"is in the log: {labels.fault(worst)}, {where}." if len(found) == 1 else
-             f"are in the log. The most common, {labels.fault(worst)}, is {where}.")
+             f"are in the log. The one with the largest share, {labels.fault(worst)}, is {where}.")
     many = int((disorder["share"] > MOST_FAULTY).sum())
     if many:
         text += (f" That is above {percent(MOST_FAULTY, 0)}." if len(found) == 1 else

@@ -259,8 +259,7 @@ def differences_figure(s: Study) -> p9.ggplot | Prose:
         + p9.scale_x_continuous(breaks=_breaks)
         + p9.labs(x="Group less the rest, standard deviations", y="")
         + figures.theme(height=1.35 + 0.185 * len(order))
-        + p9.theme(strip_text_y=p9.element_blank(), panel_grid_major=p9.element_blank(),
-                   panel_spacing_x=0.03)
+        + p9.theme(strip_text_y=p9.element_blank(), panel_grid_major=p9.element_blank())
     )
 
 

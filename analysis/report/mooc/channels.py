@@ -304,12 +304,12 @@ def halves(s: Study) -> Prose:
             f"although its share fell: growth of the whole brought it {number(row.growth)}, the mix "
             f"took {number(-row.mix)} away."
         )
-    change = h.order_value_second - h.order_value_first
     if h.order_value_first > 0 or h.order_value_second > 0:
         text += (
-            f" The mean order value changed by {number(change, 2)} to "
-            f"{number(h.order_value_second, 2)}; the shift between channels accounts for "
-            f"{number(h.mix, 2)} of it, changes within channels for {number(h.within, 2)}."
+            f" The mean order value went from {number(h.order_value_first, 2)} to "
+            f"{number(h.order_value_second, 2)}. Of this change the shift "
+            f"between channels accounts for {number(h.mix, 2)}, changes within channels for "
+            f"{number(h.within, 2)}."
         )
     return Prose(text)
 
@@ -485,9 +485,10 @@ def user_value(s: Study) -> Prose:
                 f"{escape(name)} ({number(frame.user_ratio[name], 2)} times, 95% interval "
                 f"{_times(frame.user_ratio_low[name], frame.user_ratio_high[name])})"
                 for name in index)
-            parts.append(f"worth {word} than the others: {told}")
+            parts.append(f"{told} are worth {word}")
+    parts[0] += " than those of the others"
     return Prose(
-        f"*Users* are {'; '.join(parts)}. All channels together: {p_value(d.user_p)}; the channels "
+        f"*Users* of {'; users of '.join(parts)}. All channels together: {p_value(d.user_p)}; the channels "
         "named are those whose p-value, corrected for all, is at most 0.05.")
 
 

@@ -346,7 +346,21 @@ def sources(s: Study) -> Prose:
 
 def countries(s: Study) -> Prose:
     """The same of countries."""
-    return _differences(s, COUNTRY, _country_name, "country", "countries")
+    return paragraph(_countries_compared(s), _differences(s, COUNTRY, _country_name, "country", "countries"))
+
+
+def _countries_compared(s: Study) -> Prose:
+    """Which countries are compared, where the table has not all of them."""
+    rates = s.funnel.rates
+    groups = rates[rates.index.get_level_values("by") == COUNTRY].index.unique("group")
+    named = [group for group in groups if group not in (OTHERS, MISSING)]
+    if len(named) <= MOST_COUNTRIES:
+        return Prose("")
+    rest = "; the others are one group" if OTHERS in groups else ""
+    return Prose(
+        f"Compared are all {number(len(named))} countries with at least {LEAST_USERS[COUNTRY]} "
+        f"sign-ups, of which the table has the largest {number(MOST_COUNTRIES)}{rest}."
+    )
 
 
 def _differences(s: Study, by: str, called, one: str, many: str) -> Prose:

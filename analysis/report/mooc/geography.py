@@ -251,9 +251,9 @@ def funnel_figure(s: Study) -> p9.ggplot | Prose:
         + p9.geom_line(p9.aes(linetype="limits", group="part"), color=figures.INK, size=0.5)
         + p9.geom_point(data=frame[frame.stands_out == 0], color=figures.BLUE, size=1.5, alpha=0.7)
         + p9.geom_point(data=marked, color=figures.VERMILION, shape="D", size=2)
-        + p9.geom_text(
-            p9.aes(label="code", y="rate + 0.022 * side"), data=marked, size=8.5,
-            color=figures.INK,
+        + p9.geom_label(
+            p9.aes(label="code", y=f"rate + {0.055 * top} * side"), data=marked, size=8.5,
+            color=figures.INK, fill="white", label_size=0, label_padding=0.08,
         )
         + p9.scale_linetype_manual(dict(zip(names, ("solid", "dashed"), strict=True)))
         + figures.log_x(labels=figures.thousands)
@@ -262,6 +262,18 @@ def funnel_figure(s: Study) -> p9.ggplot | Prose:
         + p9.labs(x="Users of the country (log scale)", y="Share of users who bought")
         + figures.theme(height=3.3)
     )
+
+
+def codes(s: Study) -> Prose:
+    """The countries whose codes the figure shows."""
+    found = s.geography.conversion
+    if found is None:
+        return Prose("")
+    marked = found.countries[found.countries.stands_out != 0].index
+    if not len(marked):
+        return Prose("")
+    told = listing(f"{escape(code)} is {name(code)}" for code in marked)
+    return Prose(f"In the figure, {told}.")
 
 
 def spread(s: Study) -> Prose:

@@ -196,14 +196,20 @@ def pareto_figure(s: Study) -> p9.ggplot | Prose:
     ranked = frame[frame.abc != "free"].sort_values("revenue", ascending=False, kind="stable")
     curve = c.curve.reset_index()
     shares = ranked.revenue_share.cumsum()
-    rows = [
-        (i + 1, shares.iloc[i], ranked.title.iloc[i], ranked.abc.iloc[i])
-        for i in sorted({0, *(int((ranked.abc <= kind).sum()) - 1 for kind in "AB")}) if i >= 0
-    ]
-    marked = pd.DataFrame(rows, columns=["rank", "revenue", "title", "abc"])
     n = len(ranked)
-    marked["label"] = [
-        f"{rank}: {figures.short(name, LONGEST)}" for rank, name in zip(marked["rank"], marked.title, strict=True)]
+    # A course that is several of these is named once.
+    what = {0: "first"}
+    for kind in "AB":
+        if (ranked.abc == kind).any():
+            last = int((ranked.abc <= kind).sum()) - 1
+            what[last] = f"{what[last]}, last of {kind}" if last in what else f"last of {kind}"
+    # Below the curve; the first course's above the line of 0%.
+    below = np.where(np.array(list(what)) > 0, -0.012, 0.035)
+    marked = pd.DataFrame({
+        "rank": [i + 1 for i in what], "revenue": shares.iloc[list(what)].to_numpy() + below,
+        "label": [f"{called}: {figures.short(ranked.title.iloc[i], LONGEST)}"
+                  for i, called in what.items()],
+    })
     points = ranked.assign(rank=np.arange(1, n + 1), revenue=shares)
     ends = [int((ranked.abc <= kind).sum()) for kind in CLASSES]
     places = pd.DataFrame({
@@ -224,13 +230,13 @@ def pareto_figure(s: Study) -> p9.ggplot | Prose:
         plot
         + p9.geom_text(p9.aes(label="abc"), data=places, size=11, fontweight="bold",
                        color=figures.INK)
-        + p9.geom_text(p9.aes(label="label"), data=marked, size=8, color=figures.INK, ha="left",
-                       va="top", nudge_x=0.012 * n, nudge_y=-0.025)
+        + p9.geom_label(p9.aes(label="label"), data=marked, size=8, color=figures.INK, ha="left",
+                        va="top", nudge_x=0.012 * n, fill="white", label_size=0, label_padding=0.1)
         + p9.scale_y_continuous(labels=figures.percents, breaks=[0, 0.2, 0.4, 0.6, A_TO, B_TO])
         + p9.scale_x_continuous(
             expand=(0.01, 0, 0.05, 0),
             breaks=range(0, n + 1, next((k for k in STEPS if n <= 6 * k), n)))
-        + p9.coord_cartesian(ylim=(0, 1.01), xlim=(0, 1.32 * n))
+        + p9.coord_cartesian(ylim=(0, 1.01), xlim=(0, 1.42 * n))
         + p9.labs(x="Courses, most revenue first", y="Share of revenue, cumulated")
         + figures.theme(height=3.3, legend="none")
     )

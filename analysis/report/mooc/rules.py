@@ -35,7 +35,7 @@ from analysis.stats.rules import ALPHA
 MOST_ROWS = 15  # of a table
 MOST_SHOWN = 20  # of a figure
 MOST_NAMED = 3  # in a sentence
-LINE = 30  # letters of a title in a figure
+LINE = 34  # letters of a title in a figure
 KINDS = {BESIDE: "In the same order", AFTER: "In a later order"}
 NO_PAIRS = Prose(
     "No order holds two courses, or there is one course only, so nothing can be said about courses that sell together."
@@ -606,9 +606,9 @@ def coverage(s: Study) -> Prose:
         return Prose(
             f"{'For the only course sold no offer is' if len(c) == 1 else f'For none of the {number(len(c))} courses sold is an offer'} shown to go beyond chance; until one is, offer the courses that sell best."
         )
-    none = len(c) - either
+    none, both = len(c) - either, int(((c.beside > 0) & (c.after > 0)).sum())
     text = (
-        f"Of {count(len(c), 'course')} sold, {number(int((c.beside > 0).sum()))} {'has' if (c.beside > 0).sum() == 1 else 'have'} an offer for the same order and {number(int((c.after > 0).sum()))} one for a later order."
+        f"Of {count(len(c), 'course')} sold, {number(int((c.beside > 0).sum()))} {'has' if (c.beside > 0).sum() == 1 else 'have'} an offer for the same order and {number(int((c.after > 0).sum()))} one for a later order{f', {number(both)} of them both' if both else ''}."
     )
     if none:
         text += (
@@ -711,7 +711,7 @@ def recommendation(s: Study) -> Prose:
     head = " and ".join(what) if bundles else f"offer {what[0]}"
     return Prose(
         f"**{capital(head)}, to a random half of the customers.** "
-        f"Because {listing(why)} (@sec-mooc-rules); many of these would be bought unasked, so only the half without the offer tells what it adds."
+        f"That is worth a try because {listing(why)} (@sec-mooc-rules). Many of these would be bought unasked, so only the half without the offer tells what it adds."
     )
 
 

@@ -119,14 +119,14 @@ def ties(s: Study) -> Prose:
     """What ties do to the scores of orders."""
     row = s.segments.ties.loc[("orders", "frequency")]
     empty = [str(i) for i in range(1, 6) if not row[f"score_{i}"]]
-    orders = count(int(row.commonest), "order")
+    orders = int(row.commonest)
     if not empty:
         return Prose(
-            f"The commonest number of orders, {orders}, is shared by {percent(row.share, 0)} of the "
+            f"The commonest number of orders, {number(orders)}, is shared by {percent(row.share, 0)} of the "
             "customers, yet every score of frequency has somebody."
         )
     return Prose(
-        f"{percent(row.share, 0)} of the customers have the same number of orders, {orders}. "
+        f"{percent(row.share, 0)} of the customers have {count(orders, 'order')} each. "
         f"They can't be split into fifths without lot or alphabet deciding, so they share a score, "
         f"and {'the score' if len(empty) == 1 else 'the scores'} {listing(empty)} of frequency "
         f"{'is' if len(empty) == 1 else 'are'} nobody's."

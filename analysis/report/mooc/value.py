@@ -187,7 +187,7 @@ def formula(s: Study) -> Prose:
         return Prose(text + "Nobody was lost, so the formula divides by 0: an endless lifetime.")
     return Prose(
         text + f"The formula makes {number(row.purchases, 2)} × {_money(row.order_value)} / "
-        f"{number(row.churn, 3)} = {_money(row.value)} of it, of which {_money(MARGIN * row.value)} "
+        f"{number(row.churn, 3)} of it; with these factors unrounded that is {_money(row.value)}, of which {_money(MARGIN * row.value)} "
         f"would be left at a margin of {percent(MARGIN, 0)}."
     )
 
@@ -429,7 +429,10 @@ def matrix(s: Study) -> Prose:
         return p
     if p.matrix.empty:
         return Prose("What silence means can't be told yet.")
-    shown = "@fig-mooc-value-matrix shows what the model makes of a customer's history."
+    shown = (
+        "The purchases in @fig-mooc-value-matrix rest on how probable it is that a customer is still "
+        "there, which the model says as well."
+    )
     frame = p.matrix["alive"].unstack("frequency")
     if frame.shape[1] < 2:
         return Prose(f"{shown} All who bought again did so equally often, so there is one kind of silence.")
@@ -534,7 +537,7 @@ def holdout_figure(s: Study) -> p9.ggplot | Prose:
         + p9.scale_linetype_manual(
             dict(zip(parts.values(), ("solid", "dashed", "dotted"), strict=True)))
         + p9.expand_limits(y=0)
-        + p9.labs(x="Repeat purchases in the calibration period",
+        + p9.labs(x="Repeat purchases before the held-out days",
                   y=f"Purchases in the next {h.days} days")
         + figures.theme(height=3.3)
     )
