@@ -23,7 +23,6 @@ from analysis.churn.recommendations import (
 )
 from analysis.churn.reductions import reduce
 
-
 PARTS = {
     "traits": traits.traits, "lengths": lambda base, _: lengths.lengths(base),
     "devices": devices.devices, "offers": offers.offers, "plans": lambda base, _: plans.plans(base),

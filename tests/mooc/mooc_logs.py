@@ -110,12 +110,16 @@ def event_table(frame: pd.DataFrame) -> ibis.Table:
     return ibis.memtable(frame[list(EVENT_COLUMNS)], schema=types)
 
 
+def user_table(frame: pd.DataFrame) -> ibis.Table:
+    """Users with the day of their first enrolment, as any source gives it."""
+    table = ibis.memtable(frame)
+    return table.mutate(enrollment_date=table.enrollment_date.cast("date"))
+
+
 def as_tables(frames: dict[str, pd.DataFrame]) -> Tables:
     """Tables as the study gets them from any source."""
-    tables = {name: ibis.memtable(frame) for name, frame in frames.items() if name != "events"}
-    day = tables["users"].enrollment_date.cast("date")
-    tables["users"] = tables["users"].mutate(enrollment_date=day)
-    tables["events"] = event_table(frames["events"])
+    typed = {"users": user_table, "events": event_table}
+    tables = {name: typed.get(name, ibis.memtable)(frame) for name, frame in frames.items()}
     return Tables("mooc", "a test", False, False, tables)
 
 
