@@ -81,15 +81,16 @@ def first_group(events, by):
 def expected(frame, stages, by=(), ordered=True, within=None, user_stages=(SIGNED,)):
     counts = {}
     touch = [column for column in by if column != "course_id"]
-    for _, rows in frame.groupby("user_id"):
-        events = list(rows.itertuples())
+    of_user = defaultdict(list)
+    for event in frame.itertuples():
+        of_user[event.user_id].append(event)
+    for events in of_user.values():
         group = dict(zip(touch, first_group(events, touch), strict=True))
         units = {None: events}
         if "course_id" in by:
             # The unit of a funnel by course is the user in the course.
-            units = {
-                c: [e for e in events if e.course_id == c] for c in rows.course_id.dropna().unique()
-            }
+            courses = {e.course_id for e in events if pd.notna(e.course_id)}
+            units = {c: [e for e in events if e.course_id == c] for c in courses}
         for course, of_unit in units.items():
             group["course_id"] = course
             key = tuple(or_missing(group[column]) for column in by)
