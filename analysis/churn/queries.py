@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
+from scipy.special import ndtr, ndtri
+from scipy.stats import t
 
 from analysis.churn.reductions import BANDS, CrossMoments, Reductions
 from analysis.stats import association, intervals, several_means
@@ -229,7 +230,7 @@ def fisher_interval(
         confidence: Of the interval.
         error: Standard error of z; `pearson_error` or `spearman_error`.
     """
-    reach = float(norm.isf((1 - confidence) / 2)) * error(r, n)
+    reach = -float(ndtri((1 - confidence) / 2)) * error(r, n)
     z = math.atanh(r)
     return math.tanh(z - reach), math.tanh(z + reach)
 
@@ -247,7 +248,7 @@ def equivalence(
     if not _usable(r, n):
         return None
     z, limit, error = math.atanh(r), math.atanh(margin), pearson_error(r, n)
-    p = max(float(norm.sf((z + limit) / error)), float(norm.cdf((z - limit) / error)))
+    p = max(float(ndtr(-(z + limit) / error)), float(ndtr((z - limit) / error)))
     return Equivalence(margin, *fisher_interval(r, n, 1 - 2 * alpha), p)
 
 

@@ -44,8 +44,8 @@ class Limits(Record):
         """
         if not 0 <= share <= 1:
             raise ValueError(f"share: must lie between 0 and 1, got {share!r}")
-        null = stats.binom(self.n, share)
-        return float(null.cdf(self.low - 1) + null.sf(self.high))
+        null = self.n, share
+        return float(stats.binom.cdf(self.low - 1, *null) + stats.binom.sf(self.high, *null))
 
     def run_length(self, share: float) -> float:
         """Periods until the first signal on average when the true share is this; infinite if never.
@@ -71,19 +71,19 @@ def limits(n: int, centre: float, tail: float = TAIL) -> Limits:
     n = check_count(n, "n")
     check_fraction(centre, "centre")
     check_fraction(tail, "tail", below=0.5)
-    null = stats.binom(n, centre)
+    binom, null = stats.binom, (n, centre)  # a frozen distribution is slow to make
     # Least count with P(X <= count) > tail: below it, chance leaves at most `tail`.
-    low = int(null.ppf(tail))
-    while null.cdf(low) <= tail:
+    low = int(binom.ppf(tail, *null))
+    while binom.cdf(low, *null) <= tail:
         low += 1
-    while low > 0 and null.cdf(low - 1) > tail:
+    while low > 0 and binom.cdf(low - 1, *null) > tail:
         low -= 1
-    high = int(null.isf(tail))
-    while null.sf(high) > tail:
+    high = int(binom.isf(tail, *null))
+    while binom.sf(high, *null) > tail:
         high += 1
-    while high > 0 and null.sf(high - 1) <= tail:
+    while high > 0 and binom.sf(high - 1, *null) <= tail:
         high -= 1
-    return Limits(n, centre, low, high, float(null.cdf(low - 1) + null.sf(high)))
+    return Limits(n, centre, low, high, float(binom.cdf(low - 1, *null) + binom.sf(high, *null)))
 
 
 def p_chart(successes: ArrayLike, n: ArrayLike, tail: float = TAIL) -> pd.DataFrame:

@@ -23,23 +23,50 @@ from analysis.churn.recommendations import (
 )
 from analysis.churn.reductions import reduce
 
+PARTS = {
+    "traits": traits.traits, "lengths": lambda base, _: lengths.lengths(base),
+    "devices": devices.devices, "offers": offers.offers, "plans": lambda base, _: plans.plans(base),
+}
 
-def engagement(frame):
-    """Engagement by device, which is the same whoever churns."""
-    table = tables(frame).table("subscribers")
-    return devices.devices(reduce(table), table)
+
+@pytest.fixture(autouse=True, scope="module")
+def few_draws():
+    """Of what is drawn along the months (where churn changes, how even it is) nothing is judged."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lengths, "RESAMPLES", 99)
+        yield
 
 
-def judged(frame, by_device=None):
-    """The verdicts on a table; which traits the model finds plays no part in them."""
+def evidence(frame, *names):
+    """The parts of the study on which the verdicts on a table rest."""
     table = tables(frame).table("subscribers")
     base = reduce(table)
-    found = recommendations(
-        base, traits.traits(base, table), lengths.lengths(base),
-        by_device or devices.devices(base, table), offers.offers(base, table),
-        SimpleNamespace(fit=None), plans.plans(base),
-    ).judged
+    return {"base": base} | {name: PARTS[name](base, table) for name in names}
+
+
+@functools.cache
+def of_all_alike():
+    """The evidence of a table in which everybody is alike."""
+    return evidence(world()[0], *PARTS)
+
+
+def verdicts(parts):
+    """The verdicts; which traits the model finds plays no part in them."""
+    found = recommendations(**parts, model=SimpleNamespace(fit=None)).judged
     return dict(zip(found.index, zip(found.verdict, found.reason, strict=True), strict=True))
+
+
+def judged(frame):
+    """The verdicts on a table."""
+    return verdicts(evidence(frame, *PARTS))
+
+
+def judged_by(frame, *names):
+    """The verdicts on a table if only some parts of its study, those named, are looked at.
+
+    Each recommendation rests on one part or two. What the others would find takes long.
+    """
+    return verdicts(of_all_alike() | evidence(frame, *names))
 
 
 def test_the_shipped_table_has_other_answers_than_its_source(netflix_study):
@@ -71,7 +98,8 @@ def test_the_rule_is_the_one_that_the_chapter_prints():
 def test_what_is_not_shown_is_dropped_and_never_kept(seed):
     """Where nothing goes with churn, nothing that rests on it stays, whatever it is."""
     frame, _ = world(seed, n=1500)
-    for advice, (verdict, reason) in judged(frame).items():
+    found = judged_by(frame, *PARTS.keys() - {"plans"})  # only the steps rest on those
+    for advice, (verdict, reason) in found.items():
         if advice not in (*STEPS, "after_year") and reason in ("alike", "open", "none"):
             assert verdict == Verdict.DROP, advice
 
@@ -106,7 +134,7 @@ def raised(frame, rng, where, rate=0.45):
 
 def test_what_is_planted_is_what_is_recommended():
     frame, rng = world()
-    alike = judged(frame)
+    alike = verdicts(of_all_alike())
     assert alike["first_months"] == (Verdict.DROP, "alike")
     assert alike["after_year"] == (Verdict.KEEP, "alike")
     assert alike["genres"] == alike["markets"] == alike["devices"] == (Verdict.DROP, "alike")
@@ -115,25 +143,30 @@ def test_what_is_planted_is_what_is_recommended():
     assert alike["test"] == alike["watch"] == (Verdict.KEEP, "planned")
     assert alike["feedback"] == (Verdict.CHANGE, "everybody")
 
-    judge = functools.partial(judged, by_device=engagement(frame))
-    early = judge(raised(frame, rng, frame.subscription_months <= 3))
+    early = judged_by(raised(frame, rng, frame.subscription_months <= 3), "lengths")
     assert early["first_months"] == (Verdict.KEEP, "higher")
-    later = judge(raised(frame, rng, frame.subscription_months > 3))
+    later = judged_by(raised(frame, rng, frame.subscription_months > 3), "lengths")
     assert later["first_months"] == (Verdict.DROP, "lower")
-    year = judge(raised(frame, rng, frame.subscription_months <= 12))
+    year = judged_by(raised(frame, rng, frame.subscription_months <= 12), "lengths")
     assert year["after_year"] == (Verdict.CHANGE, "lower")
-    late = judge(raised(frame, rng, frame.subscription_months > 12))
+    late = judged_by(raised(frame, rng, frame.subscription_months > 12), "lengths")
     assert late["after_year"] == (Verdict.KEEP, "higher")
-    some = judge(raised(frame, rng, (frame.genre == "News") | (frame.profiles >= 3), 0.35))
+    some = judged_by(
+        raised(frame, rng, (frame.genre == "News") | (frame.profiles >= 3), 0.35), "traits")
     assert some["genres"] == (Verdict.CHANGE, "differs")
     assert some["profiles"] == (Verdict.DROP, "higher")
-    few = judge(raised(frame, rng, (frame.profiles < 3) | (frame.region == "North"), 0.35))
+    few = judged_by(
+        raised(frame, rng, (frame.profiles < 3) | (frame.region == "North"), 0.35), "traits")
     assert few["profiles"] == (Verdict.KEEP, "lower")
     assert few["markets"] == (Verdict.CHANGE, "differs")
-    asked = judge(raised(frame, rng, (frame.support_queries > 3) | (frame.promo_used == 1)))
+    asked = judged_by(
+        raised(frame, rng, (frame.support_queries > 3) | (frame.promo_used == 1)),
+        "traits", "offers")
     assert asked["support"] == (Verdict.KEEP, "more")
     assert asked["offers"] == (Verdict.DROP, "more")
-    quiet = judge(raised(frame, rng, (frame.support_queries < 3) | (frame.promo_used == 0)))
+    quiet = judged_by(
+        raised(frame, rng, (frame.support_queries < 3) | (frame.promo_used == 0)),
+        "traits", "offers")
     assert quiet["support"] == (Verdict.DROP, "fewer")
     assert quiet["offers"] == (Verdict.KEEP, "fewer")
 
@@ -142,33 +175,33 @@ def test_devices_and_inactivity():
     frame, rng = world(3)
     behind = frame.assign(engagement_rate=np.where(
         frame.device.isin(["Mobile"]), rng.integers(1, 8, len(frame)), frame.engagement_rate))
-    found = judged(behind)
+    found = judged_by(behind, "devices")
     assert found["devices"] == (Verdict.KEEP, "lower")
     assert found["feedback"] == (Verdict.KEEP, "behind")
     ahead = frame.assign(engagement_rate=np.where(
         frame.device.isin(["Mobile", "Tablet"]), rng.integers(4, 11, len(frame)),
         frame.engagement_rate))
-    found = judged(ahead)
+    found = judged_by(ahead, "devices")
     assert found["devices"] == (Verdict.DROP, "higher")
     assert found["feedback"] == (Verdict.CHANGE, "everybody")
-    assert judged(raised(ahead, rng, frame.device == "TV"))["devices"] == (Verdict.DROP, "higher")
-    judge = functools.partial(judged, by_device=engagement(frame))
-    leaving = judge(raised(frame, rng, frame.device == "TV"))
+    leaving = judged_by(raised(ahead, rng, frame.device == "TV"), "devices", "traits")
+    assert leaving["devices"] == (Verdict.DROP, "higher")
+    leaving = judged_by(raised(frame, rng, frame.device == "TV"), "devices", "traits")
     assert leaving["devices"] == (Verdict.CHANGE, "churn")
-    idle = judge(raised(frame, rng, frame.engagement_rate < 4))
+    idle = judged_by(raised(frame, rng, frame.engagement_rate < 4), "traits")
     assert idle["inactive"] == (Verdict.KEEP, "lower")
-    busy = judge(raised(frame, rng, frame.engagement_rate > 7))
+    busy = judged_by(raised(frame, rng, frame.engagement_rate > 7), "traits")
     assert busy["inactive"] == (Verdict.DROP, "higher")
-    both = judge(raised(frame, rng, (frame.engagement_rate > 7) | (frame.daily_watch_hours < 2)))
+    both = judged_by(
+        raised(frame, rng, (frame.engagement_rate > 7) | (frame.daily_watch_hours < 2)), "traits")
     assert both["inactive"] == (Verdict.DROP, "mixed")
 
 
 def test_an_end_of_churn_moves_the_reward():
     frame, _ = world(4)
-    judge = functools.partial(judged, by_device=engagement(frame))
     for last, expected in ((24, (Verdict.CHANGE, "ends")), (9, (Verdict.DROP, "ended"))):
         ended = frame.assign(churned=frame.churned * (frame.subscription_months <= last))
-        found = judge(ended)
+        found = judged_by(ended, "lengths")
         assert found["after_year"] == expected
         if last == 24:  # the first months are not shown to be worse, but when churn ends is
             assert found["first_months"] == (Verdict.CHANGE, "ends")
@@ -179,7 +212,7 @@ def test_a_reward_needs_somebody_who_leaves_after_a_year():
     frame = subscribers(7, 200).assign(
         subscription_months=np.r_[np.full(197, 5), np.full(3, 20)], churned=0)
     frame.loc[:19, "churned"] = 1
-    assert judged(frame)["after_year"] == (Verdict.DROP, "none")
+    assert judged_by(frame, "lengths")["after_year"] == (Verdict.DROP, "none")
 
 
 @pytest.mark.parametrize("churned", [0, 1])
@@ -195,5 +228,6 @@ def test_without_leavers_or_stayers_nothing_can_be_judged(churned):
 
 def test_where_nobody_at_risk_is_left_nothing_can_be_tested_or_watched():
     frame = subscribers(8, 300)
-    found = judged(frame.assign(churned=(frame.subscription_months <= 5).astype(int)))
+    frame = frame.assign(churned=(frame.subscription_months <= 5).astype(int))
+    found = judged_by(frame, "plans")
     assert found["test"] == found["watch"] == (Verdict.OPEN, "gone")

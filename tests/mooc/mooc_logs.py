@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections import defaultdict
+
 import ibis
 import numpy as np
 import pandas as pd
@@ -18,7 +21,14 @@ EVENT_COLUMNS = (
 )
 
 
-def random_events(seed: int, users: int = 150) -> pd.DataFrame:
+def made_once(make):
+    """Drawn once for the same seed and users; whoever asks gets a frame of their own."""
+    drawn = functools.cache(make)
+    return lambda seed, users=150: drawn(seed, users).copy()
+
+
+@made_once
+def random_events(seed: int, users: int) -> pd.DataFrame:
     """Events in any order, repeated, simultaneous, with stages missing, in several courses."""
     rng = np.random.default_rng(seed)
     n = users * 6
@@ -40,7 +50,8 @@ def random_events(seed: int, users: int = 150) -> pd.DataFrame:
     return pd.concat([frame, again], ignore_index=True)
 
 
-def random_orders(seed: int, users: int = 150) -> pd.DataFrame:
+@made_once
+def random_orders(seed: int, users: int) -> pd.DataFrame:
     """Orders of one to three courses, some on one day, some of the same course again."""
     rng = np.random.default_rng(seed + 1)
     rows = []
@@ -55,7 +66,8 @@ def random_orders(seed: int, users: int = 150) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def random_users(seed: int, users: int = 150) -> pd.DataFrame:
+@made_once
+def random_users(seed: int, users: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed + 2)
     score = np.where(rng.random(users) < 0.4, np.nan, rng.uniform(0, 100, users).round(1))
 
@@ -98,12 +110,16 @@ def event_table(frame: pd.DataFrame) -> ibis.Table:
     return ibis.memtable(frame[list(EVENT_COLUMNS)], schema=types)
 
 
+def user_table(frame: pd.DataFrame) -> ibis.Table:
+    """Users with the day of their first enrolment, as any source gives it."""
+    table = ibis.memtable(frame)
+    return table.mutate(enrollment_date=table.enrollment_date.cast("date"))
+
+
 def as_tables(frames: dict[str, pd.DataFrame]) -> Tables:
     """Tables as the study gets them from any source."""
-    tables = {name: ibis.memtable(frame) for name, frame in frames.items() if name != "events"}
-    day = tables["users"].enrollment_date.cast("date")
-    tables["users"] = tables["users"].mutate(enrollment_date=day)
-    tables["events"] = event_table(frames["events"])
+    typed = {"users": user_table, "events": event_table}
+    tables = {name: typed.get(name, ibis.memtable)(frame) for name, frame in frames.items()}
     return Tables("mooc", "a test", False, False, tables)
 
 
@@ -114,11 +130,12 @@ def or_missing(value: object) -> object:
 
 def spells(log):
     """Enrolments as (user, course, first enrolment, first completion from then on or None)."""
-    out = []
-    for (user, course), rows in log.dropna(subset=["course_id"]).groupby(["user_id", "course_id"]):
-        starts = rows.event_timestamp[rows.event_type == "enrolled_in_course"]
-        ends = rows.event_timestamp[rows.event_type == "completed_course"]
-        if len(starts):
-            later = [end for end in ends if end >= starts.min()]
-            out.append((user, course, starts.min(), min(later, default=None)))
-    return out
+    starts, ends = defaultdict(list), defaultdict(list)
+    moments = {"enrolled_in_course": starts, "completed_course": ends}
+    for row in log.dropna(subset=["course_id"]).itertuples():
+        if row.event_type in moments:
+            moments[row.event_type][row.user_id, row.course_id].append(row.event_timestamp)
+    return [
+        (*of, min(began), min((end for end in ends[of] if end >= min(began)), default=None))
+        for of, began in sorted(starts.items())
+    ]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
-from mooc_logs import as_tables, random_frames
+from mooc_logs import random_users, user_table
 
 from analysis.mooc import audience as study
 from analysis.mooc.audience import (
@@ -29,7 +29,7 @@ ENGAGEMENT = (MINUTES, RATE, QUIZ)
 
 
 def analysed(users: pd.DataFrame) -> study.Audience:
-    return study.audience(as_tables(random_frames(3, users=30) | {"users": users}).table("users"))
+    return study.audience(user_table(users))
 
 
 def values(users: pd.DataFrame) -> pd.DataFrame:
@@ -47,9 +47,8 @@ def values(users: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def shipped(mooc_tables):
-    users = mooc_tables.table("users")
-    return values(users.to_pandas()), study.audience(users)
+def shipped(mooc_tables, mooc_study):
+    return values(mooc_tables.table("users").to_pandas()), mooc_study.audience
 
 
 def test_planted_differences_are_found_and_no_others(shipped):
@@ -137,7 +136,7 @@ def test_confounding_is_taken_out():
     n = 3_000
     job = rng.choice(["A", "B"], n)
     age = np.where(rng.random(n) < np.where(job == "A", 0.8, 0.2), "young", "old")
-    users = random_frames(4, users=n)["users"].assign(
+    users = random_users(4, n).assign(
         user_occupation=job, user_age_group=age, total_courses_enrolled=1,
         video_completion_rate=np.clip(np.where(job == "A", 40, 60) + rng.normal(0, 15, n), 0, 100))
     found = analysed(users)
@@ -151,7 +150,7 @@ def test_confounding_is_taken_out():
 
 
 def test_small_groups_stand_together():
-    users = random_frames(6, users=1_000)["users"]
+    users = random_users(6, 1_000)
     users["user_occupation"] = [f"job {i % 300}" if i < 400 else "Clerk" for i in range(1_000)]
     found = analysed(users)
     groups = found.groups.loc[JOB].index.get_level_values("group").unique()
@@ -165,7 +164,7 @@ def test_small_groups_stand_together():
 
 @pytest.mark.parametrize("case", ["nothing given", "free", "one user", "equal", "together"])
 def test_odd_users(case):
-    users = random_frames(7, users=1 if case == "one user" else 300)["users"]
+    users = random_users(7, 1 if case == "one user" else 300)
     if case == "nothing given":
         users[list(FACTORS)] = None
     elif case == "free":
@@ -191,7 +190,7 @@ def test_odd_users(case):
 
 
 def test_order_and_labels_do_not_matter():
-    users = random_frames(9, users=500)["users"]
+    users = random_users(9, 500)
     again = users.sample(frac=1, random_state=1).assign(
         user_id=lambda u: "x" + u.user_id, user_occupation=lambda u: "a " + u.user_occupation)
     a, b = analysed(users), analysed(again)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlxtend.frequent_patterns import apriori
-from mooc_logs import COURSES, PRICES, courses, random_frames
+from mooc_logs import COURSES, PRICES, courses, random_orders
 
 from analysis.mooc import baskets
 from analysis.mooc.baskets import largest_basket, least_support, sequences, threes, together
@@ -28,7 +28,7 @@ def contents(orders, basket, item):
 @pytest.mark.parametrize("basket", ["order_id", "user_id"])
 @pytest.mark.parametrize("item", ["course_id", "category"])
 def test_pairs_are_those_of_the_loops(seed, basket, item):
-    orders = random_frames(seed)["orders"]
+    orders = random_orders(seed)
     table = with_courses(ibis.memtable(orders), ibis.memtable(courses()))
     held = contents(orders.merge(courses(), on="course_id"), basket, item)
     items = Counter(itertools.chain(*held))
@@ -53,7 +53,7 @@ def test_support_grows_with_the_table():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_sequences_are_those_of_the_loops(seed):
-    orders = random_frames(seed)["orders"]
+    orders = random_orders(seed)
     firsts, went_on, nexts, pairs = Counter(), Counter(), Counter(), Counter()
     customers = goers = 0
     for _, rows in orders.groupby("user_id"):

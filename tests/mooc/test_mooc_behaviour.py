@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from mooc_logs import as_tables, random_frames
+from mooc_logs import event_table, random_events, random_frames, random_users, user_table
 from scipy import stats
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
@@ -23,20 +23,17 @@ CHOOSE, STABILITY = clusters.choose, clusters.stability
 
 def analysed(users: pd.DataFrame, events: pd.DataFrame | None = None) -> study.Behaviour:
     """The analysis of made-up users, with fewer resamples than the study takes."""
-    frames = random_frames(3, users=40) | {"users": users}
-    if events is not None:
-        frames["events"] = events
-    tables = as_tables(frames)
+    events = random_events(3, 40) if events is None else events
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study.clusters, "choose", partial(CHOOSE, references=8, splits=1))
         patch.setattr(study.clusters, "stability", partial(STABILITY, resamples=8))
-        return study.behaviour(tables.table("users"), tables.table("events"))
+        return study.behaviour(user_table(users), event_table(events))
 
 
 def made(minutes, rate, quiz, courses=1) -> pd.DataFrame:
     """Users with these minutes per course, rates and scores."""
     n = len(minutes)
-    users = random_frames(5, users=n)["users"]
+    users = random_users(5, n)
     return users.assign(
         total_courses_enrolled=courses, total_time_watched_minutes=np.multiply(minutes, courses),
         video_completion_rate=rate, quiz_score_average=quiz)
@@ -50,8 +47,8 @@ def planted(mooc_tables, mooc_truth):
 
 
 @pytest.fixture(scope="module")
-def found(mooc_tables):
-    return study.behaviour(mooc_tables.table("users"), mooc_tables.table("events"))
+def found(mooc_study):
+    return mooc_study.behaviour
 
 
 def test_planted_clusters_are_recovered(planted, found, mooc_tables):

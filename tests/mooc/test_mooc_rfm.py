@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mooc_logs import as_tables, random_frames
+from mooc_logs import random_orders, random_users, user_table
 
 from analysis.mooc import rfm
 
@@ -46,7 +46,7 @@ def loop_scores(values):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_values_scores_and_cells_of_orders(seed):
-    orders = random_frames(seed)["orders"]
+    orders = random_orders(seed)
     table = rfm.from_orders(ibis.memtable(orders), AS_OF)
     values = loop_values(orders, AS_OF)
     got = table.to_pandas().set_index("user_id")
@@ -69,7 +69,7 @@ def test_values_scores_and_cells_of_orders(seed):
 
 
 def test_values_of_the_users_table():
-    users = as_tables(random_frames(2)).table("users")
+    users = user_table(random_users(2))
     got = rfm.from_users(users, dt.date(2024, 3, 1)).to_pandas().set_index("user_id")
     frame = users.to_pandas().set_index("user_id")
     day = pd.to_datetime(frame.enrollment_date)
@@ -99,7 +99,7 @@ def test_ties_share_a_score_and_scores_keep_the_order(values):
 
 
 def test_dates_without_customers_are_refused():
-    orders = ibis.memtable(random_frames(3)["orders"])
+    orders = ibis.memtable(random_orders(3))
     early = dt.date(2020, 1, 1)
     with pytest.raises(ValueError, match="2020-01-01"):
         rfm.rfm(rfm.from_orders(orders, early), early)

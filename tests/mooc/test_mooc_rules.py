@@ -117,13 +117,16 @@ def random_orders(seed, users=120):
 
 def histories(orders):
     """For each customer the purchases in order: value, and courses bought at that moment."""
-    out = {}
-    for user, rows in orders.groupby("user_id"):
-        out[user] = [
-            (moment, round(at.amount.sum(), 2), set(at.course_id))
-            for moment, at in rows.groupby("order_timestamp")
+    out = defaultdict(lambda: defaultdict(list))
+    for row in orders.itertuples():
+        out[row.user_id][row.order_timestamp].append(row)
+    return {
+        user: [
+            (moment, round(sum(row.amount for row in rows), 2), {row.course_id for row in rows})
+            for moment, rows in sorted(past.items())
         ]
-    return out
+        for user, past in out.items()
+    }
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -9,7 +9,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from mooc_logs import as_tables, random_frames
+from mooc_logs import as_tables, random_frames, random_users, user_table
 from scipy.special import hyp2f1
 from test_mooc_rfm import loop_scores, loop_values
 
@@ -140,7 +140,7 @@ def test_order_of_rows_and_ids_do_not_matter(small):
     orders, _, found = small
     mixed = orders.sample(frac=1, random_state=5)
     mixed["order_id"] = mixed.order_id.str[::-1]
-    users = as_tables(random_frames(0)).table("users")
+    users = user_table(random_users(0))
     again = flatten(segments.segments(ibis.memtable(mixed), users, AS_OF))
     assert again == {k: pytest.approx(v, rel=1e-9) if isinstance(v, float) else v
                      for k, v in flatten(found).items()}
@@ -148,7 +148,7 @@ def test_order_of_rows_and_ids_do_not_matter(small):
 
 def test_unit_of_money_does_not_matter(small):
     orders, _, found = small
-    users = as_tables(random_frames(0)).table("users")
+    users = user_table(random_users(0))
     dear = segments.segments(
         ibis.memtable(orders.assign(amount=orders.amount * 100)), users, AS_OF)
     assert (dear.sizes.customers == found.sizes.customers).all()

@@ -9,7 +9,7 @@ import math
 import ibis
 import pandas as pd
 import pytest
-from mooc_logs import or_missing, random_frames
+from mooc_logs import or_missing, random_frames, random_orders
 
 from analysis.mooc.transactions import transactions
 
@@ -91,7 +91,7 @@ def test_counts_are_those_of_the_loops(seed, split, with_first, by):
 
 
 def test_first_and_repeat_transactions_by_day():
-    orders = random_frames(4)["orders"]
+    orders = random_orders(4)
     firsts, repeats = {}, {}
     for _, rows in orders.groupby("user_id"):
         days = sorted({t.date() for t in rows.order_timestamp if t.date() <= END})
@@ -117,7 +117,7 @@ def test_several_orders_a_day_are_one_transaction():
 
 
 def test_impossible_periods_are_refused():
-    orders = ibis.memtable(random_frames(4)["orders"])
+    orders = ibis.memtable(random_orders(4))
     with pytest.raises(ValueError, match="split"):
         transactions(orders, SPLIT, END)
     with pytest.raises(ValueError, match="2020-01-01"):

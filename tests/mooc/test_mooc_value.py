@@ -89,12 +89,13 @@ def test_segments_are_compared_with_the_parameters_that_they_share(mooc_study, v
     logs = [rng.multivariate_normal(m.logs, m.covariance, 300) for m in models]
     history = valued.frequency, valued.recency / 7, valued.age / 7
     cells, of = np.unique(np.column_stack(history), axis=0, return_inverse=True)
+    orders, spent = valued.frequency.to_numpy() + 1, valued.spent.to_numpy()
     drawn = [
-        buys.expected(AHEAD, *cells.T)[of] * pays.expected(valued.frequency + 1, valued.spent)
+        buys.expected(AHEAD, *cells.T)[of] * pays.expected(orders, spent)
         for buys, pays in zip(*([m.at(row) for row in rows]
                                 for m, rows in zip(models, logs, strict=True)), strict=True)
     ]
-    means = pd.DataFrame(drawn).T.groupby(valued.segment.to_numpy()).mean()
+    means = pd.DataFrame(np.transpose(drawn)).groupby(valued.segment.to_numpy()).mean()
     buys, pays = models
     each = (buys.expected_square(AHEAD, *cells.T)[of] * pays.expected_square(valued.frequency + 1)
             * (valued.spent + pays.gamma) ** 2 - valued.worth**2)
