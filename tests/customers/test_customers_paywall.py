@@ -265,10 +265,11 @@ def test_a_split_is_held_against_the_plan_of_its_own_tables():
         assert wrong.assignment.exact_p < wrong.assignment.alpha
         assert wrong.action is Action.DISTRUST
     for users in (halves, thirds):
-        a, untold = read(users, None).assignment, (None,) * 4
+        without = read(users, None)
+        a, untold = without.assignment, (None,) * 4
         assert (a.intended, a.chi_squared, a.p_value, a.exact_p) == untold
         assert a.trusted and a.share.estimate == users[1] / sum(users)
-        assert read(users, None).action is Action.SHIP
+        assert without.action is Action.SHIP
     # What a small split differs by from any other plan is the exact test's to say.
     few = read((30, 10), 0.3).assignment
     assert few.exact_p == pytest.approx(stats.binomtest(10, 40, 0.3).pvalue)
