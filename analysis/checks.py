@@ -418,7 +418,7 @@ def _at_fault(
     rule: CrossRule, tables: Mapping[str, ir.Table],
     store: Callable[[ir.Table], ir.Table | None] | None,
 ) -> tuple[ir.Table | None, int]:
-    """The rows that break a rule, and how many they stand for; None: `store` says there are none."""
+    """The rows that break a rule, None where `store` finds none, and how many they stand for."""
     rows = rule.at_fault(tables)
     stands_for = rows["_rows"] if "_rows" in rows.columns else ibis.literal(1)
     rows = rows.select("_row", rule.column, _rows=stands_for)
