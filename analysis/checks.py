@@ -378,7 +378,7 @@ def find_cross_problems(
     contract: StudyContract,
     tables: Mapping[str, ir.Table],
     files: Mapping[str, str],
-    store: Callable[[ir.Table], ir.Table] | None = None,
+    store: Callable[[ir.Table], ir.Table | None] | None = None,
 ) -> tuple[list[Problem], dict[str, ir.Table]]:
     """Check the tables of a study against each other, inside their backend.
 
@@ -386,15 +386,14 @@ def find_cross_problems(
         contract: the study's.
         tables: all its tables by name, typed, each with `_row`; an optional one may be missing.
         files: how problems name each table.
-        store: keeps the rows of an expression in the backend, where rows are numbered. Rows at
-            fault are then found once, and left out by number. None: rows have no number; what is
-            left out is worked out again at every use.
+        store: keeps the rows of an expression in the backend, where rows are numbered; gives None
+            where there are none. Rows at fault are then found once, and left out by number. None:
+            rows have no number; what is left out is worked out again at every use.
 
     Returns:
         One problem a broken rule, and the tables without the rows that the book leaves out.
     """
-    tables, problems = dict(tables), []
-    rows = {name: table.count().to_pyarrow().as_py() for name, table in tables.items()}
+    whole, tables, problems = tables, dict(tables), []
     for rule in contract.cross_rules:
         if rule.table not in tables:  # an optional one
             continue
@@ -402,7 +401,8 @@ def find_cross_problems(
         if not count:
             continue
         problem = Problem(files[rule.table], rule.text, rule.column, count=count)
-        problems.append(_with_first(_judged(rule, problem, rows[rule.table]), at_fault))
+        rows = whole[rule.table].count().to_pyarrow().as_py()
+        problems.append(_with_first(_judged(rule, problem, rows), at_fault))
         if rule.kept and store is None:
             tables[rule.table] = rule.kept(tables)
         while rule.kept and store and count:
@@ -415,14 +415,15 @@ def find_cross_problems(
 
 
 def _at_fault(
-    rule: CrossRule, tables: Mapping[str, ir.Table], store: Callable[[ir.Table], ir.Table] | None
-) -> tuple[ir.Table, int]:
-    """The rows that break a rule, and how many they stand for."""
+    rule: CrossRule, tables: Mapping[str, ir.Table],
+    store: Callable[[ir.Table], ir.Table | None] | None,
+) -> tuple[ir.Table | None, int]:
+    """The rows that break a rule, None where `store` finds none, and how many they stand for."""
     rows = rule.at_fault(tables)
     stands_for = rows["_rows"] if "_rows" in rows.columns else ibis.literal(1)
     rows = rows.select("_row", rule.column, _rows=stands_for)
     rows = store(rows) if store else rows
-    return rows, rows["_rows"].sum().to_pyarrow().as_py() or 0
+    return rows, 0 if rows is None else rows["_rows"].sum().to_pyarrow().as_py() or 0
 
 
 def _judged(rule: CrossRule, problem: Problem, rows: int) -> Problem:

@@ -291,7 +291,7 @@ def _compared(
         files = {name: table.file for name, table in found.items()}
         number = itertools.count()
         store = connection and (
-            lambda rows: _stored(connection, f"at_fault_{next(number)}", rows)
+            lambda rows: _stored_if_any(connection, f"at_fault_{next(number)}", rows)
         )
         more, cleaned = checks.find_cross_problems(CONTRACTS[study], typed, files, store)
         problems += more
@@ -324,8 +324,19 @@ def _stored(connection: ibis.BaseBackend, name: str, rows: ir.Table) -> ir.Table
 
     One statement, where `create_table` of Ibis takes six.
     """
-    connection.raw_sql(f'CREATE OR REPLACE TABLE "{name}" AS {connection.compile(rows)}')
+    _store(connection, name, rows)
     return connection.table(name)
+
+
+def _stored_if_any(connection: ibis.BaseBackend, name: str, rows: ir.Table) -> ir.Table | None:
+    """The same, but None where the expression has no rows: then nobody has to look at the table."""
+    return connection.table(name) if _store(connection, name, rows) else None
+
+
+def _store(connection: ibis.BaseBackend, name: str, rows: ir.Table) -> int:
+    """Stores the rows of an expression; how many they are, DuckDB tells by itself."""
+    done = connection.raw_sql(f'CREATE OR REPLACE TABLE "{name}" AS {connection.compile(rows)}')
+    return done.fetchone()[0]
 
 
 def _warnings(problems: list[Problem]) -> tuple[Problem, ...]:

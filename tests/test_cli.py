@@ -16,6 +16,7 @@ import small_tables
 from analysis import __main__ as cli
 from analysis import simulate, sources
 from analysis.contracts import CONTRACTS
+from analysis.experiment.reductions import reduced
 
 ROOT = Path(__file__).parents[1]
 HEADER = "student_id,student_country,paid,minutes_watched_21,minutes_watched_22\n"
@@ -176,7 +177,11 @@ def test_results_of_an_original_file_alone_in_its_folder(tmp_path):
     assert found["origin"] == str(tmp_path / "netflix")
 
 
-def test_results_tell_what_was_left_out(tmp_path, run):
+def test_results_tell_what_was_left_out(tmp_path, run, monkeypatch):
+    module = types.ModuleType("a_study")
+    module.results = lambda tables: {"test": reduced(tables).customers["Test"]}
+    monkeypatch.setitem(sys.modules, "a_study", module)
+    monkeypatch.setitem(cli.STUDIES, "trialers", "a_study")
     tables = small_tables.good("trialers")
     tables["help_activity"].append(tables["help_activity"][0] | {"customer_id": "nobody"})
     code, out, err = run(
@@ -187,7 +192,7 @@ def test_results_tell_what_was_left_out(tmp_path, run):
         f"warning: {tmp_path / 'trialers' / 'help_activity.csv'}, column customer_id, row 62, "
         "value 'nobody': must be a customer_id of test_cohorts; left out\n"
     )
-    assert json.loads(out)["customers.test"] == 14
+    assert json.loads(out)["test"] == 14
 
 
 @pytest.mark.parametrize("study", simulate.GENERATORS)

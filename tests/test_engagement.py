@@ -256,13 +256,18 @@ def one_country() -> pd.DataFrame:
     return frame
 
 
+@pytest.fixture(scope="module")
+def two_countries() -> engagement.Study:
+    return engagement.analyse(tables(students(3)))
+
+
 @pytest.mark.parametrize("country", [None, "DE"])
-def test_a_business_with_one_country_has_a_study_of_two_questions(country):
+def test_a_business_with_one_country_has_a_study_of_two_questions(country, two_countries):
     study = engagement.analyse(tables(one_country().assign(student_country=country)))
     assert study.countries is None and len(study.family) == 2
     assert "countries are not compared" in say.answer_countries(study)
     assert "Both of the first two are tested" in say.tested(study)
-    three = engagement.analyse(tables(students(3)))
+    three = two_countries
     assert list(three.countries.labels) == ["the United States", "India"]
     assert "All three" in say.tested(three) and len(three.family) == 3
 

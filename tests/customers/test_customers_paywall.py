@@ -254,23 +254,30 @@ def test_the_rule(shipped, old, new, assigned, expected):
 
 def test_a_split_is_held_against_the_plan_of_its_own_tables():
     def read(users, planned):
-        return study(app(test=0.24, users=users, planned=planned)).lift
+        return study(app(test=0.24, users=users, planned=planned))
+
+    def read_again(whole, planned):
+        """The same test of another plan, which nothing else depends on."""
+        test = replace(whole.test, planned=planned)
+        return lift.lift(test, design.design(test))
 
     halves, thirds = (1500, 1500), (1700, 850)
-    sound = read(halves, 0.5)
-    assert sound.assignment.trusted and sound.action is Action.SHIP
-    assert read(thirds, 1 / 3).action is Action.SHIP
-    for users, planned in ((halves, 1 / 3), (thirds, 0.5)):
-        wrong = read(users, planned)
+    sound, untold_halves, sound_thirds = read(halves, 0.5), read(halves, None), read(thirds, 1 / 3)
+    assert sound.lift.assignment.trusted and sound.lift.action is Action.SHIP
+    assert sound_thirds.lift.action is Action.SHIP
+    for whole, planned in ((sound, 1 / 3), (sound_thirds, 0.5)):
+        wrong = read_again(whole, planned)
         assert wrong.assignment.exact_p < wrong.assignment.alpha
         assert wrong.action is Action.DISTRUST
-    for users in (halves, thirds):
-        a, untold = read(users, None).assignment, (None,) * 4
+    for users, without in (
+        (halves, untold_halves.lift), (thirds, read_again(sound_thirds, None))
+    ):
+        a, untold = without.assignment, (None,) * 4
         assert (a.intended, a.chi_squared, a.p_value, a.exact_p) == untold
         assert a.trusted and a.share.estimate == users[1] / sum(users)
-        assert read(users, None).action is Action.SHIP
+        assert without.action is Action.SHIP
     # What a small split differs by from any other plan is the exact test's to say.
-    few = read((30, 10), 0.3).assignment
+    few = read((30, 10), 0.3).lift.assignment
     assert few.exact_p == pytest.approx(stats.binomtest(10, 40, 0.3).pvalue)
     chi = stats.chisquare([30, 10], [28, 12])
     assert (few.chi_squared, few.p_value) == pytest.approx((chi.statistic, chi.pvalue))

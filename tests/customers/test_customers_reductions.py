@@ -6,6 +6,7 @@ import math
 import statistics
 from collections import defaultdict
 from datetime import date, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -557,11 +558,21 @@ def test_order_and_ids_of_rows_do_not_matter(numbers):
     assert customers.results(tables(mixed)) == pytest.approx(numbers, nan_ok=True)
 
 
+def reduced(opened: Tables) -> SimpleNamespace:
+    """What the study counts, without what it makes of the counts."""
+    period = events.period(opened)
+    return SimpleNamespace(
+        **customers.reductions(opened, period), skus=kpis.skus(opened),
+        first_purchase=kpis.first_purchase(opened, period),
+        test=paywall.paywall_test(opened, period),
+    )
+
+
 def test_prices_in_another_unit_scale_money_and_nothing_else():
     frames = world(3)
     tenfold = {name: frame.assign(price=frame["price"] * 10) if "price" in frame else frame
                for name, frame in frames.items()}
-    one, ten = (customers.analyse(tables(f)) for f in (frames, tenfold))
+    one, ten = (reduced(tables(f)) for f in (frames, tenfold))
     money = dict.fromkeys(("revenue", "arpu", "arppu", "revenue_per_user", "price_low",
                            "price_high", "revenue_views_covariance"), 10)
     money |= dict.fromkeys(("revenue_variance", "payer_variance"), 100)

@@ -32,8 +32,13 @@ MINUTE = pd.Timedelta(minutes=1)
 
 
 @pytest.fixture(scope="module")
-def base():
-    return reduced(open_study("trialers", "data"))
+def opened():
+    return open_study("trialers", "data")
+
+
+@pytest.fixture(scope="module")
+def base(opened):
+    return reduced(opened)
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +147,8 @@ def test_nothing_is_found_where_nothing_is():
     assert sum(found[0].weak for found in null) >= 38  # F above 10: once in 640
 
 
-def test_the_quick_way_of_these_tests_is_that_of_the_study(found):
-    tables = open_study("trialers", "data")
-    frames = {name: tables.table(name).to_pandas() for name in (
+def test_the_quick_way_of_these_tests_is_that_of_the_study(found, opened):
+    frames = {name: opened.table(name).to_pandas() for name in (
         "test_cohorts", "product_activity", "help_activity", "conversion")}
     rows = firsts(frames)
     counts = counted(rows)

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -49,6 +50,11 @@ class Case:
 
     def again(self, **changed) -> Trust:
         return study.trust(replace(self.base, **changed), self.customers, self.tables)
+
+    def planned(self, split: pd.DataFrame) -> Trust:
+        """With another plan; nothing else is read from that table."""
+        changed = self.tables.tables | {"planned_split": ibis.memtable(split)}
+        return study.trust(self.base, self.customers, replace(self.tables, tables=changed))
 
     def without_conversion(self, lost: int) -> Trust:
         """With so many more customers without a row in conversion."""
@@ -234,17 +240,17 @@ def test_a_split_is_held_against_the_plan_of_its_own_tables(made, tmp_path):
     folder.mkdir()
     for name, frame in part.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
-    own = made(open_study("trialers", tmp_path)).trust
+    case = made(open_study("trialers", tmp_path))
+    own = case.trust
     assert own.split.planned == 0.5 and own.split.p_exact > MISMATCH
     assert own.trusted is Verdict.TRUSTED
 
-    plan(0.3).to_csv(folder / "planned_split.csv", index=False)
-    wrong = made(open_study("trialers", tmp_path)).trust
+    wrong = case.planned(plan(0.3))
     assert wrong.split.planned == 0.3 and wrong.reasons["mismatch"]
     assert wrong.trusted is Verdict.REFUSED
 
-    (folder / "planned_split.csv").unlink()
-    untold = made(open_study("trialers", tmp_path)).trust
+    # What `open_study` makes of a plan that is not there, says tests/test_sources.py.
+    untold = case.planned(plan(0.3).iloc[:0])
     assert untold.split == study.split(own.split.control, own.split.test, None, own.split.lost)
     assert untold.split.share == own.split.share
     assert untold.split.planned is untold.split.p_exact is untold.split.p_worst is None
