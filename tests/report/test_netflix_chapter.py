@@ -7,6 +7,7 @@ import functools
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import every_sentence
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "churn"))
 from test_churn_reductions import ORIGINAL_HEADERS, subscribers, tables
 
-from analysis import churn
+from analysis.exploration import profile
 from analysis.report import exploration
 from analysis.report.churn import (
     model,
@@ -130,7 +131,7 @@ def test_ranges_have_the_digits_that_they_need():
     frame["daily_watch_hours"] = [0.52, 1.4, 1.05] * 15
     frame["engagement_rate"] = [1.0, 9.5, 9.0] * 15
     frame["monthly_income"] = [1000.25, 0.004, 30.0] * 15
-    s = churn.analyse(tables(frame))
+    s = SimpleNamespace(profile=profile(tables(frame)))
     rows = {
         line.split("|")[1].strip(): line.split("|")[4].strip()
         for line in exploration.columns_table(s, "netflix", "subscribers").splitlines()}
