@@ -38,7 +38,7 @@ def shipped(netflix_study):
 def judged(frame):
     """The study of a table, as far as recommendations go: without queries and the table's origin.
 
-    Those are a third of a study's work, and what is said here reads neither.
+    Those are a quarter of a study's work, and what is said here reads none of them.
     """
     table = held.subscribers(frame)
     base = reductions.reduce(table)
