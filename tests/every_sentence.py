@@ -1,4 +1,4 @@
-"""Runs a chapter, cell by cell and sentence by sentence, on the tables that BOOK_DATA names."""
+"""Runs a chapter, cell by cell and sentence by sentence, on the tables of a folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import plotnine as p9
+import pytest
 
 from analysis.report.text import Prose
 from render import qmd
@@ -17,17 +18,25 @@ HOSTILE = ("<b>=| `x` $a_$", "= @fig-a", "# 2.0 [now](x)")
 MARKUP = ("<b>", "@fig-a", "[now](", "`x`")
 
 
-def run(chapter: Path, draw: bool) -> dict:
+def run(chapter: Path, tables: Path, draw: bool) -> tuple[dict, list[tuple[str, str]]]:
     """Runs all of a chapter's code; every result must be a figure or prose without a gap.
 
     Args:
         chapter: Its file.
+        tables: The folder that `BOOK_DATA` names meanwhile.
         draw: Whether figures are drawn, too, which takes time.
 
     Returns:
-        The names that the cells have made.
+        The names that the cells have made; all that is said, each with the code that says it.
     """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BOOK_DATA", str(tables))
+        return _run(chapter, draw)
+
+
+def _run(chapter: Path, draw: bool) -> tuple[dict, list[tuple[str, str]]]:
     names: dict = {}
+    told: list[tuple[str, str]] = []
     for block in qmd.read(ROOT, chapter).blocks:
         if isinstance(block, Cell):
             *first, last = re.split(r"\n(?=\S)", block.source.strip())
@@ -41,13 +50,15 @@ def run(chapter: Path, draw: bool) -> dict:
                 continue  # the tables are the reader's, or nobody has named others
             assert isinstance(shown, (Prose, p9.ggplot)), last
             if isinstance(shown, Prose):
-                check(shown, last)
+                told.append((shown, last))
             elif draw:
                 shown.draw()
         else:
             for code, _ in block.expressions():
-                check(str(eval(code, names)), code)
-    return names
+                told.append((str(eval(code, names)), code))
+    for said, code in told:
+        check(said, code)
+    return names, told
 
 
 def check(said: str, code: str) -> None:

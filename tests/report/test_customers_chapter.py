@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -166,29 +167,34 @@ def one_day():
 WORLDS = (tiny, nothing_bought, alike, one_day)
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The chapter on one of the worlds: its study, and all that it says, with the code."""
+    @functools.cache  # two tests look at what one run says
+    def ran(world):
+        folder = tmp_path_factory.mktemp(world.__name__)
+        small_tables.write(folder, "customers", copy.deepcopy(world()))
+        names, told = every_sentence.run(CHAPTER, folder, draw=world is tiny)
+        return names["s"], told
+
+    return ran
+
+
 @pytest.mark.parametrize("world", WORLDS)
-def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkeypatch):
-    told, check = [], every_sentence.check
-    monkeypatch.setattr(every_sentence, "check", lambda said, code: (
-        told.append(said), check(said, code)))
-    small_tables.write(tmp_path, "customers", copy.deepcopy(world()))
-    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
-    assert not every_sentence.run(CHAPTER, draw=world is tiny)["s"].shipped
-    told = "\n".join(told)
+def test_every_sentence_table_and_figure_on_other_tables(world, ran):
+    s, said = ran(world)
+    assert not s.shipped
+    told = "\n".join(text for text, _ in said)
     for reason in (design.NOTHING, belief.NOTHING, looks.NOTHING):
         assert told.count(reason) <= 1, reason
     assert told.count("no step and no effect of one") <= 1
     assert not re.search(r"(?<![\d.,])1 (users|customers|days|purchases|views|months)\b", told)
 
 
-def test_no_sentence_is_told_twice_in_a_row(tmp_path, monkeypatch):
+def test_no_sentence_is_told_twice_in_a_row(ran):
     """Not even where nothing can be told: the second refers to the first."""
-    small_tables.write(tmp_path, "customers", one_day())
-    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
-    told = []
-    monkeypatch.setattr(every_sentence, "check", lambda said, code: told.append((code, said)))
-    every_sentence.run(CHAPTER, draw=False)
-    mine = {code: said for code, said in told if re.match(r"design|looks|belief|paragraph", code)}
+    _, told = ran(one_day)
+    mine = {code: said for said, code in told if re.match(r"design|looks|belief|paragraph", code)}
     assert design.NO_PLAN in mine["paragraph(design.requirement(s), design.detectable(s))"]
     for code, said in mine.items():
         sentences = re.split(r"(?<=\.) (?=[A-Z])", said)

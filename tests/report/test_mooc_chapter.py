@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 from collections import Counter
 from datetime import timedelta
@@ -98,11 +99,23 @@ def three_years():
 WORLDS = (tiny, nothing_paid, nothing_known, one_of_each, three_years)
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The chapter on one of the worlds: its study, and all that it says."""
+    @functools.cache  # two tests look at what one run says
+    def ran(world):
+        folder = tmp_path_factory.mktemp(world.__name__)
+        small_tables.write(folder, "mooc", copy.deepcopy(world()))
+        names, told = every_sentence.run(CHAPTER, folder, draw=world is tiny)
+        return names["s"], told
+
+    return ran
+
+
 @pytest.mark.parametrize("world", WORLDS)
-def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkeypatch):
-    small_tables.write(tmp_path, "mooc", copy.deepcopy(world()))
-    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
-    assert not every_sentence.run(CHAPTER, draw=world is tiny)["s"].shipped
+def test_every_sentence_table_and_figure_on_other_tables(world, ran):
+    s, _ = ran(world)
+    assert not s.shipped
 
 
 SHORT = 80  # letters of a sentence that only refers to another place
@@ -110,13 +123,11 @@ HEAD = 2  # a reason may stand in the chapter's head and where it belongs
 
 
 @pytest.mark.parametrize("world", [one_of_each, nothing_known, nothing_paid])
-def test_a_reason_is_given_once_and_then_referred_to(world, tmp_path, monkeypatch):
-    small_tables.write(tmp_path, "mooc", copy.deepcopy(world()))
-    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
-    said: Counter[str] = Counter()
-    monkeypatch.setattr(every_sentence, "check", lambda text, _code: said.update(
-        sentence for sentence in re.split(r"(?<=[.;]) ", plain(text)) if "|" not in text))
-    every_sentence.run(CHAPTER, draw=False)
+def test_a_reason_is_given_once_and_then_referred_to(world, ran):
+    _, told = ran(world)
+    said = Counter(
+        sentence for text, _ in told if "|" not in text
+        for sentence in re.split(r"(?<=[.;]) ", plain(text)))
     assert len(said) > 100
     assert {sentence: n for sentence, n in said.items() if n > HEAD and len(sentence) > SHORT} == {}
 

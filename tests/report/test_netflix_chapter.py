@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import functools
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import every_sentence
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "churn"))
 from test_churn_reductions import ORIGINAL_HEADERS, subscribers, tables
 
-from analysis import churn
+from analysis.exploration import profile
 from analysis.report import exploration
 from analysis.report.churn import (
     model,
@@ -89,11 +91,22 @@ def write(folder: Path, frame: pd.DataFrame) -> None:
         folder / "netflix" / "subscribers.csv", index=False, quoting=csv.QUOTE_MINIMAL)
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The chapter on one of the worlds: its study, and all that it says."""
+    @functools.cache  # two tests look at what one run says
+    def ran(world):
+        folder = tmp_path_factory.mktemp(world.__name__)
+        write(folder, world())
+        names, told = every_sentence.run(CHAPTER, folder, draw=world in (tiny, one_device))
+        return names["s"], [said for said, _ in told]
+
+    return ran
+
+
 @pytest.mark.parametrize("world", WORLDS)
-def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkeypatch):
-    write(tmp_path, world())
-    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
-    s = every_sentence.run(CHAPTER, draw=world in (tiny, one_device))["s"]
+def test_every_sentence_table_and_figure_on_other_tables(world, ran):
+    s, _ = ran(world)
     assert not s.shipped
     check = CONCLUSIONS.get(world)
     if check:
@@ -101,14 +114,8 @@ def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkey
 
 
 @pytest.mark.parametrize("world", [tiny, no_churn])
-def test_why_there_is_no_model_is_said_in_short_and_where_it_would_be(
-    world, tmp_path, monkeypatch
-):
-    write(tmp_path, world())
-    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
-    told = []
-    monkeypatch.setattr(every_sentence, "check", lambda said, code: told.append(said))
-    s = every_sentence.run(CHAPTER, draw=False)["s"]
+def test_why_there_is_no_model_is_said_in_short_and_where_it_would_be(world, ran):
+    s, told = ran(world)
     why = model.no_model(s)
     assert why and [why in said for said in told].count(True) == 2
     # Nor does the front page, which has both answers in a row, say it twice.
@@ -119,12 +126,12 @@ def test_why_there_is_no_model_is_said_in_short_and_where_it_would_be(
         assert len(sentences) == len(set(sentences)), said
 
 
-def test_ranges_have_the_digits_that_they_need(tmp_path, monkeypatch):
+def test_ranges_have_the_digits_that_they_need():
     frame = subscribers(45, 45, satisfaction_score=6.5, churned=1)
     frame["daily_watch_hours"] = [0.52, 1.4, 1.05] * 15
     frame["engagement_rate"] = [1.0, 9.5, 9.0] * 15
     frame["monthly_income"] = [1000.25, 0.004, 30.0] * 15
-    s = churn.analyse(tables(frame))
+    s = SimpleNamespace(profile=profile(tables(frame)))
     rows = {
         line.split("|")[1].strip(): line.split("|")[4].strip()
         for line in exploration.columns_table(s, "netflix", "subscribers").splitlines()}

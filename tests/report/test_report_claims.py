@@ -248,9 +248,8 @@ def folder(tmp_path_factory):
     return found
 
 
-def test_the_chapter_on_small_tables(folder, monkeypatch):
-    monkeypatch.setenv("BOOK_DATA", str(folder))
-    names = every_sentence.run(CHAPTER, draw=True)
+def test_the_chapter_on_small_tables(folder):
+    names, _ = every_sentence.run(CHAPTER, folder, draw=True)
     audits = names["audits"]
     assert not any(audit.shipped for audit in audits)
     for f in OF_ALL:

@@ -184,8 +184,8 @@ def test_who_is_pooled_is_told_with_the_reason():
             "comes to 20 only.") in said
     assert "No more than" not in said and "<b>" not in said
     assert "is among them" not in say.pooling(study(made.profiles(made.users(n=4000))))
-    many = say.pooling(study(made.profiles(made.users(n=40_000, countries=200))))
-    assert "170 groups (country" in many and "small groups" not in many
+    many = say.pooling(study(made.profiles(made.users(n=12_000, countries=60))))
+    assert "30 groups (country" in many and "small groups" not in many
     assert f"No more than {drivers.MOST_LEVELS} groups of a factor" in many and "(country)" in many
 
 

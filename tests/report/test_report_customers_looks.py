@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -39,8 +40,12 @@ def steady(days, users, control, test):
         pd.DataFrame({"group": name, "day": names, "assigned": users, "converters": buyers})
         for name, buyers in zip(paywall.GROUPS, (control, test), strict=True)])
     cells = pd.DataFrame({"assigned": names, "day": names, "converters": control + test})
-    return SimpleNamespace(
-        looks=looks.looks(SimpleNamespace(by_date=by_date, horizon=28), cells))
+    with pytest.MonkeyPatch.context() as patch:
+        # Fewer simulated tests than for the chapter: what is told of them has the same form.
+        patch.setattr(looks, "RUNS", 500)
+        patch.setattr(looks, "simulate", functools.partial(looks.simulate, runs=500))
+        return SimpleNamespace(
+            looks=looks.looks(SimpleNamespace(by_date=by_date, horizon=28), cells))
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ WORLDS = (no_plan, all_in_test, tiny, nobody_converts, everybody_converts, no_ot
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path, monkeypatch):
+def test_every_sentence_table_and_figure_on_other_tables(world, tmp_path):
     small_tables.write(tmp_path, "trialers", copy.deepcopy(world()))
-    monkeypatch.setenv("BOOK_DATA", str(tmp_path))
-    assert not every_sentence.run(CHAPTER, draw=world is tiny)["s"].shipped
+    names, _ = every_sentence.run(CHAPTER, tmp_path, draw=world is tiny)
+    assert not names["s"].shipped
