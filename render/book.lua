@@ -399,6 +399,8 @@ end
 
 local function raw(text) return pandoc.RawBlock("html", text) end
 
+local together = dofile(pandoc.path.join{ pandoc.path.directory(arg[0]), "together.lua" })[1]
+
 local html = {
   Header = function(el)
     local number = el.attributes.number
@@ -517,7 +519,8 @@ local function apply_template(page, fields)
     subtitle = index == 1 and escape(plan.subtitle) or nil, cover = index == 1,
     authors = index == 1 and List(plan.authors):map(escape) or nil,
     pagetitle = escape(stringify(page.title)), heading = inline_html(page.title), titleid = page.id,
-    chapternumber = page.called, root = page.root, sidebar = sidebar,
+    -- The dash joins an appendix's number to its title where both are on one line.
+    chapternumber = page.called:gsub(" —$", '<span class="dash">%0</span>'), root = page.root, sidebar = sidebar,
     prev = neighbour(plan.pages[index - 1]), next = index > 0 and neighbour(plan.pages[index + 1]),
     address = plan.site_url ~= "" and index > 0 and escape(plan.site_url .. page.href) or nil,
     image = plan.site_url ~= "" and plan.image ~= "" and escape(plan.site_url .. plan.image) or nil,
@@ -533,7 +536,7 @@ local function write_html(page)
   doc = resolve_links(page, doc, html_href)
   doc = cite(page, doc)
   local search = search_entries(page, doc)
-  doc = doc:walk(html)
+  doc = doc:walk(together):walk(html)
   local options = pandoc.WriterOptions{ html_math_method = "mathml", wrap_text = "none" }
   local contents = pandoc.structure.table_of_contents(doc, { toc_depth = plan.toc_depth })
   local toc = #contents.content > 0 and pandoc.write(pandoc.Pandoc{ contents }, "html5", options) or ""
@@ -576,8 +579,25 @@ local function typst_page(page)
   }
 end
 
--- A table of more rows, or of more text than so many lines hold, may break over pages.
-local LONG_TABLE, LINE = 20, 85
+-- A table of more rows, or of more text than so many lines hold, may break over pages; between its
+-- rows, unless a cell has more letters than a page may hold of it. So may a box of more letters.
+local LONG_TABLE, LINE, LONG_CELL, LONG_BOX = 20, 85, 800, 900
+local SHOWN = List{ "CodeBlock", "BulletList", "OrderedList", "Table", "Div" }
+
+--- What ends in a colon stays with what it announces.
+local typst_together = {
+  Blocks = function(blocks)
+    local together = List{}
+    for i, block in ipairs(blocks) do
+      local after = blocks[i + 1]
+      local announces = block.t == "Para" and after and SHOWN:includes(after.t)
+        and stringify(block):match(":$")
+      together:extend(announces and { typst_raw("#block(sticky: true)["), block, typst_raw("]") }
+        or { block })
+    end
+    return together
+  end,
+}
 
 local typst_blocks = {
   CodeBlock = function(el)
@@ -595,19 +615,29 @@ local typst_blocks = {
     local before, after
     if el.attributes.float == "tbl" then
       local caption = typst{ pandoc.Plain(el.content:remove().content) }
-      local rows, text = 0, 0
+      local rows, text, longest = 0, 0, 0
       el:walk{ Table = function(t)
-        for _, b in ipairs(t.bodies) do rows = rows + #b.body end
+        for _, b in ipairs(t.bodies) do
+          rows = rows + #b.body
+          for _, row in ipairs(b.body) do
+            for _, cell in ipairs(row.cells) do
+              longest = math.max(longest, #stringify(cell.contents))
+            end
+          end
+        end
         text = text + #stringify(t)
       end }
-      before = ("#book-table([%s], %s)["):format(caption, math.max(rows, text / LINE) > LONG_TABLE)
+      before = ("#book-table([%s], %s, %s)["):format(
+        caption, math.max(rows, text / LINE) > LONG_TABLE, longest > LONG_CELL)
       after = "] <" .. el.identifier .. ">"
     elseif el.attributes.float == "eq" then
       before = ("#book-equation(%s)["):format(quote(el.attributes.number))
       after = "] <" .. el.identifier .. ">"
     elseif callout_kind(el) then
       local title = typst{ el.content:remove(1) }
-      before, after = ("#callout(%s, [%s])["):format(quote(callout_kind(el)), title), "]"
+      before = ("#callout(%s, [%s], %s)["):format(
+        quote(callout_kind(el)), title, #stringify(el) > LONG_BOX)
+      after = "]"
     elseif el.classes:find_if(function(class) return BLOCKS[class] end) then
       before, after = "#" .. el.classes[1] .. "[", "]"
     elseif el.identifier ~= "refs" and not el.identifier:match("^ref%-") then
@@ -636,7 +666,7 @@ local function write_typst(pages)
     at(page)
     local doc = resolve_references(page, page.doc:clone(), typst_href)
     doc = resolve_links(page, doc, typst_href)
-    doc = doc:walk(typst_page(page))
+    doc = doc:walk(typst_page(page)):walk(typst_together)
     local title = pandoc.Header(1, page.title, { id = typst_label(page, page.id) })
     local numbering = page.number == "" and "none" or page.appendix and '"A.1"' or '"1.1"'
     whole.blocks:insert(typst_raw(("#set heading(numbering: %s)"):format(numbering)))

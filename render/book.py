@@ -42,8 +42,8 @@ KEYS = {
     "number-sections": True,
     "toc": True,
     "toc-depth": int,
-    # book.lua reads tables the same way, and the theme has the link.
-    "filters": ["assets/natural-widths.lua", "assets/notebook-link.lua"],
+    # book.lua reads tables the same way, and takes the second; the theme has the link.
+    "filters": ["assets/natural-widths.lua", "render/together.lua", "assets/notebook-link.lua"],
     "execute.freeze": ANYTHING,
     "execute.echo": bool,
     "execute.warning": bool,

@@ -133,7 +133,12 @@ def interval(low: float, high: float, digits: int = 1, unit: str = "") -> Prose:
     """The two ends of an interval: "4.2 to 9.9"; a dash where there is none."""
     if not math.isfinite(low):
         return Prose(MISSING)
-    return Prose(f"{number(low, digits)}{unit}{NBSP}to{NBSP}{number(high, digits)}{unit}")
+    return low_to_high(f"{number(low, digits)}{unit}", f"{number(high, digits)}{unit}")
+
+
+def low_to_high(low: object, high: object) -> Prose:
+    """Two ends as they are printed, which stay on one line: "+1% to +37%"."""
+    return Prose(f"{low}{NBSP}to{NBSP}{high}")
 
 
 def percents(low: float, high: float, digits: int = 1) -> Prose:

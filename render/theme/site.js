@@ -141,6 +141,8 @@
   // What scrolls sideways must be reachable by keyboard; what doesn't is no tab stop. A table
   // is measured as squeezed as it gets, before the class gives its columns their room.
   const scrollers = all(".table-scroll, .content figure, .content pre, .content math[display='block'], .math-scroll");
+  const more = (element) => element.classList.toggle(
+    "more", element.scrollLeft + element.clientWidth < element.scrollWidth - 1);
   const sized = new ResizeObserver((changes) => {
     for (const { target } of changes) {
       target.classList.remove("overflows");
@@ -148,9 +150,13 @@
       target.classList.toggle("overflows", overflows);
       if (overflows) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
+      more(target);
     }
   });
-  for (const element of scrollers) sized.observe(element);
+  for (const element of scrollers) {
+    sized.observe(element);
+    element.addEventListener("scroll", () => more(element), { passive: true });
+  }
 
   // A first column of sentences is no row's name: on a phone it gets room instead of staying.
   for (const table of all(".table-scroll")) {

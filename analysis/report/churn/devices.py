@@ -18,6 +18,7 @@ from analysis.report.text import (
     count,
     interval,
     listing,
+    low_to_high,
     number,
     p_cell,
     p_value,
@@ -161,7 +162,7 @@ def test(s: Study) -> Prose:
     differ = bool(row["p_adjusted"] <= ALPHA)
     if differ:
         text = (f"Mean engagement differs by device ({f}): the device accounts for {percent(row['omega'])} of the "
-                f"variance of the score ({percent(row['omega_low'])} to {percent(row['omega_high'])}).")
+                f"variance of the score ({low_to_high(percent(row['omega_low']), percent(row['omega_high']))}).")
     else:
         most = row["omega_high"]
         # An F below what chance gives has an interval that ends at 0, which bounds nothing.

@@ -22,6 +22,7 @@ from analysis.report.text import (
     count,
     interval,
     listing,
+    low_to_high,
     number,
     p_cell,
     p_value,
@@ -120,7 +121,7 @@ def _ratio(value: float) -> Prose:
 def _ratios(low: float, high: float) -> Prose:
     if low >= 1000:
         return Prose("above 1,000")
-    return Prose(f"{_ratio(low)} to {_ratio(high)}")
+    return low_to_high(_ratio(low), _ratio(high))
 
 
 # Where there is no model
@@ -443,7 +444,7 @@ def ranking_table(s: Study) -> Prose:
         return NOT_MADE
     rows = []
     for trait, row in f.ranking.iterrows():
-        ranks = (f"{int(row['rank_low'])} to {int(row['rank_high'])}" if row["rank_low"] < row["rank_high"]
+        ranks = (low_to_high(int(row["rank_low"]), int(row["rank_high"])) if row["rank_low"] < row["rank_high"]
                  else f"{int(row['rank_low'])}")
         rows.append({
             "Trait": capital(_trait(trait)),

@@ -14,6 +14,7 @@ from analysis.report.text import (
     Prose,
     count,
     escape,
+    low_to_high,
     number,
     paragraph,
     percent,
@@ -120,7 +121,7 @@ def skus_table(s: Study) -> Prose:
     frame = pd.DataFrame({
         "Item": items["sku"],
         "Price": [
-            money(low) if low == high else Prose(f"{money(low)} to {money(high)}")
+            money(low) if low == high else low_to_high(money(low), money(high))
             for low, high in zip(items["price_low"], items["price_high"], strict=True)
         ],
         "Purchases": items["purchases"],

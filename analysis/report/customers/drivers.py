@@ -20,6 +20,7 @@ from analysis.report.text import (
     escape,
     interval,
     listing,
+    low_to_high,
     number,
     p_value,
     percent,
@@ -708,7 +709,7 @@ def money_table(s: Study) -> Prose:
         if m.mean is not None:
             c = m.mean.coefficient(row.factor, row.level)
             cells["Difference (95% interval)"] = Prose(
-                f"{money(c['estimate'])} ({money(c['low'])} to {money(c['high'])})")
+                f"{money(c['estimate'])} ({low_to_high(money(c['low']), money(c['high']))})")
         if m.ratio is not None:
             c = m.ratio.coefficient(row.factor, row.level)
             cells["Ratio (95% interval)"] = Prose(
@@ -788,7 +789,7 @@ def money_ratio(s: Study) -> Prose:
         tail = "" if "device" in kept else ", which may be chance"
         parts.append(
             f"A user on {a} brings in {percent(abs(row['ratio'] - 1), 0)} {'more' if row['ratio'] >= 1 else 'less'} than an otherwise equal one on {b} "
-            f"(95% interval {change(row['ratio_low'])} to {change(row['ratio_high'])}){tail}; as they come, the difference is {change(come['ratio'])}."
+            f"(95% interval {low_to_high(change(row['ratio_low']), change(row['ratio_high']))}){tail}; as they come, the difference is {change(come['ratio'])}."
         )
     names = [FACTORS[f] for f in kept if f != "device"]
     if names:

@@ -28,6 +28,7 @@ from analysis.report.text import (
     escape,
     interval,
     listing,
+    low_to_high,
     number,
     p_cell,
     p_value,
@@ -76,11 +77,11 @@ def _lift(effect: Effect | None) -> Prose:
     """A ratio as a relative change with its interval."""
     if effect is None:
         return Prose(MISSING)
-    return Prose(f"{change(effect.value)} ({change(effect.low)} to {change(effect.high)})")
+    return Prose(f"{change(effect.value)} ({low_to_high(change(effect.low), change(effect.high))})")
 
 
 def _cents(value: float, low: float, high: float) -> Prose:
-    return Prose(f"{money(value)} ({money(low)} to {money(high)})")
+    return Prose(f"{money(value)} ({low_to_high(money(low), money(high))})")
 
 
 def _missing(s: Study) -> Prose:
@@ -359,13 +360,13 @@ def secondary_table(s: Study) -> Prose:
         scale = 100 if row.metric == "bought" else 1
         value = (money(test["estimate"]) if row.metric == "revenue"
                  else number(scale * test["estimate"], 1 if scale == 100 else 3))
-        ends = (Prose(f"{money(test['low'])} to {money(test['high'])}") if row.metric == "revenue"
+        ends = (low_to_high(money(test["low"]), money(test["high"])) if row.metric == "revenue"
                 else interval(scale * test["low"], scale * test["high"], 1 if scale == 100 else 3))
         rows.append({
             "Metric": METRICS[row.metric].capitalize(), "Old": show(row.control),
             "New": show(row.test), "Difference": f"{value} ({ends})",
             "Lift": MISSING if math.isnan(row.lift) else
-            f"{change(1 + row.lift)} ({change(1 + row.lift_low)} to {change(1 + row.lift_high)})",
+            f"{change(1 + row.lift)} ({low_to_high(change(1 + row.lift_low), change(1 + row.lift_high))})",
             "p": p_value(test["p_value"]), "p, corrected": p_value(test["p_adjusted"]),
         })
     frame = pd.DataFrame(rows)
@@ -792,7 +793,7 @@ def parts_table(s: Study) -> Prose:
         ]
         rows.append({
             "Part": names[row.part], "Old paywall": values[0], "New paywall": values[1],
-            "Lift": f"{change(row.ratio)} ({change(row.ratio_low)} to {change(row.ratio_high)})"})
+            "Lift": f"{change(row.ratio)} ({low_to_high(change(row.ratio_low), change(row.ratio_high))})"})
     frame = pd.DataFrame(rows)
     return table(frame, {name: Prose for name in frame.columns[1:]})
 
@@ -977,7 +978,7 @@ def segments_table(s: Study) -> Prose:
         "New paywall": [percent(x) for x in frame["test"]],
         "Lift": [
             MISSING if math.isnan(r.ratio) else
-            f"{change(r.ratio)} ({change(r.ratio_low)} to {change(r.ratio_high)})"
+            f"{change(r.ratio)} ({low_to_high(change(r.ratio_low), change(r.ratio_high))})"
             for r in frame.itertuples()],
     })
     return table(shown, {name: Prose for name in shown.columns[1:]})

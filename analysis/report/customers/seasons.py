@@ -29,6 +29,7 @@ from analysis.report.text import (
     escape,
     interval,
     listing,
+    low_to_high,
     number,
     p_value,
     paragraph,
@@ -508,7 +509,7 @@ def yearly(s: Study) -> Prose:
         brackets = "; 95% intervals in brackets"
         parts.append(
             f"{NAMES[m]} peak around {_calendar_day(peak.estimate)} "
-            f"({_calendar_day(peak.low)} to {_calendar_day(peak.high)}), at "
+            f"({low_to_high(_calendar_day(peak.low), _calendar_day(peak.high))}), at "
             f"{_changed(size)} against the middle of the year".replace("revenue peak", "revenue peaks")
         )
     text = "; ".join(parts)
@@ -1049,7 +1050,7 @@ def forecast(s: Study) -> Prose:
     last = (end + dt.timedelta(study.AHEAD)).isoformat()
     text = f"From {day(first)} to {day(last)} the model expects {listing(parts)}."
     wide = [
-        f"{_amount(r.measure)(r.wide_low)} to {_amount(r.measure)(r.wide_high)} ({NAMES[r.measure]})"
+        f"{low_to_high(_amount(r.measure)(r.wide_low), _amount(r.measure)(r.wide_high))} ({NAMES[r.measure]})"
         for r in frame.itertuples() if r.wide_high > r.high * (1 + 1e-9)
     ]
     if wide:
@@ -1205,13 +1206,13 @@ def release_money(s: Study) -> Prose:
     if r.finding == Finding.INCONCLUSIVE:
         return Prose(
             f"Whether revenue since {_release_name(s)} is above or below {_expected(s)} is open: the difference "
-            f"is {money(r.extra, 0)}, with a 95% interval of {money(r.extra_low, 0)} to {money(r.extra_high, 0)}, of "
+            f"is {money(r.extra, 0)}, with a 95% interval of {low_to_high(money(r.extra_low, 0), money(r.extra_high, 0))}, of "
             f"{money(r.since, 0)} in all."
         )
     if r.finding == Finding.EQUIVALENT:
         return Prose(
             f"Since {_release_name(s)} revenue is within {percent(study.RELEVANT - 1, 0)} of {_expected(s)}: the "
-            f"difference is {money(r.extra, 0)} (95% interval {money(r.extra_low, 0)} to {money(r.extra_high, 0)})."
+            f"difference is {money(r.extra, 0)} (95% interval {low_to_high(money(r.extra_low, 0), money(r.extra_high, 0))})."
         )
     side, size = ("above", 1) if r.finding == Finding.HIGHER else ("below", -1)
     low, high = sorted((size * r.extra_low, size * r.extra_high))

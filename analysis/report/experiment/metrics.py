@@ -22,6 +22,7 @@ from analysis.report.text import (
     count,
     interval,
     listing,
+    low_to_high,
     number,
     p_cell,
     p_value,
@@ -190,7 +191,7 @@ def _lift(m: Metric) -> Prose:
     ends = (m.lift.low, m.lift.high)
     digits = 1 if any(0 < abs(end - 1) < 0.005 for end in ends) else 0
     low, high = (change(end, digits) for end in ends)
-    return Prose(f"{change(m.lift.value, digits)} ({low} to {high})")
+    return Prose(f"{change(m.lift.value, digits)} ({low_to_high(low, high)})")
 
 
 def engagement_size(s: Study) -> Prose:

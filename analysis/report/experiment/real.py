@@ -28,6 +28,7 @@ from analysis.report.text import (
     escape,
     interval,
     listing,
+    low_to_high,
     number,
     p_value,
     paragraph,
@@ -226,7 +227,7 @@ def _same_person(s: Study) -> Prose:
 
 def _range(values: pd.Series) -> Prose:
     low, high = number(values.min(), 2), number(values.max(), 2)
-    return low if low == high else Prose(f"{low} to {high}")
+    return low if low == high else low_to_high(low, high)
 
 
 def _there(rows: pd.DataFrame) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from analysis.report import figures
 from analysis.report.tables import table
 from analysis.report.text import (
     MISSING,
+    NBSP,
     Prose,
     capital,
     count,
@@ -180,7 +181,7 @@ def choice_table(s: Study) -> Prose:
     shown = pd.DataFrame({
         "Clusters": [Prose(f"**{k}**" if k == choice.k else f"{k}") for k in frame["clusters"]],
         "Gap (± error)": [
-            Prose(f"{number(row.gap, 3)} ± {number(row.gap_error, 3)}") if np.isfinite(row.gap)
+            Prose(f"{number(row.gap, 3)}{NBSP}±{NBSP}{number(row.gap_error, 3)}") if np.isfinite(row.gap)
             else Prose(MISSING) for row in frame.itertuples()],
         "One more adds no more than chance": [Prose("yes" if e else "no") for e in frame["enough"]],
         "Variance explained": frame["explained"],

@@ -24,6 +24,7 @@ from analysis.report.text import (
     escape,
     interval,
     listing,
+    low_to_high,
     number,
     p_cell,
     p_value,
@@ -140,7 +141,7 @@ def order_value(s: Study) -> Prose:
             return Prose(
                 f"{text}), and the 95% intervals leave little room: {percent(low - 1)} to "
                 f"{percent(high - 1)} against the others is the most that any of them allows.")
-        return Prose(f"{text}); the intervals still allow {percent(low - 1)} to {percent(high - 1)}.")
+        return Prose(f"{text}); the intervals still allow {low_to_high(percent(low - 1), percent(high - 1))}.")
     parts = [
         f"an order through {escape(name)} brings {number(row.order_value_ratio, 2)} times as much as "
         f"one through the others (95% interval "
@@ -511,7 +512,7 @@ def customer_value(s: Study) -> Prose:
                      "others.")
     low, high = told.customer_ratio_low.min(), told.customer_ratio_high.max()
     text = (f"Among *customers* no channel is shown to differ from the others ({said}); the intervals "
-            f"allow {percent(low - 1, 0)} to {percent(high - 1, 0)} at most")
+            f"allow {low_to_high(percent(low - 1, 0), percent(high - 1, 0))} at most")
     if d.user_p is not None and d.user_p <= ALPHA:
         spread = frame.user_ratio.dropna()
         text += (f", where users differ by {percent(spread.min() - 1, 0)} to "

@@ -35,6 +35,7 @@ from analysis.report.text import (
     escape,
     interval,
     listing,
+    low_to_high,
     number,
     p_value,
     paragraph,
@@ -290,7 +291,7 @@ def expectation(s: Study) -> Prose:
     if d.elasticity is not None:
         sure = d.elasticity_high < 0 or d.elasticity_low > 0
         said += (
-            f": twice the list price goes with {change(2**d.elasticity)} in units (95% interval {change(2**d.elasticity_low)} to {change(2**d.elasticity_high)}) within a category"
+            f": twice the list price goes with {change(2**d.elasticity)} in units (95% interval {low_to_high(change(2**d.elasticity_low), change(2**d.elasticity_high))}) within a category"
             + ("" if sure else ", so that the price tells little")
         )
     return Prose(

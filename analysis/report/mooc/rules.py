@@ -23,6 +23,7 @@ from analysis.report.text import (
     escape,
     interval,
     listing,
+    low_to_high,
     number,
     paragraph,
     percent,
@@ -501,7 +502,7 @@ def steps_table(s: Study) -> Prose:
     rows = pd.DataFrame([
         {
             "From": _name(s, lower), "to": _name(s, upper),
-            "Price": f"{number(row.price_lower, 2)} to {number(row.price_upper, 2)}",
+            "Price": low_to_high(number(row.price_lower, 2), number(row.price_upper, 2)),
             "Purchases": row.purchases,
             "of them the second": Prose(f"{percent(row.share)} ({percents(row.low, row.high)})"),
             "Odds ratio": _sure(row.odds_ratio, row.odds_low, row.odds_high),

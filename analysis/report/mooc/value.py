@@ -33,6 +33,7 @@ from analysis.report.text import (
     escape,
     interval,
     listing,
+    low_to_high,
     number,
     p_value,
     paragraph,
@@ -251,7 +252,7 @@ def parameters_table(s: Study) -> Prose:
         "Estimate": frame["estimate"],
         "Standard error": frame["standard_error"],
         "95% interval": [
-            Prose(f"{figure(low)} to {figure(high)}") if np.isfinite(high) else Prose(MISSING)
+            low_to_high(figure(low), figure(high)) if np.isfinite(high) else Prose(MISSING)
             for low, high in zip(frame["low"], frame["high"], strict=True)
         ],
     })
@@ -556,7 +557,7 @@ def holdout(s: Study) -> Prose:
     if h.ratio is None:
         return Prose(f"{text} Nobody came back, so a ratio of the two says nothing.")
     text += f" That is {change(h.ratio.estimate, 1)}"
-    text += f" (95% interval {change(h.ratio.low, 1)} to {change(h.ratio.high, 1)}), "
+    text += f" (95% interval {low_to_high(change(h.ratio.low, 1), change(h.ratio.high, 1))}), "
     if h.ratio.contains(1):
         text += "no more than the uncertainty of both allows."
     else:
@@ -565,7 +566,7 @@ def holdout(s: Study) -> Prose:
         text += (
             f" In money, it is {number(h.actual_value)} against a predicted "
             f"{number(h.predicted_value)} ({change(h.value_ratio.estimate, 1)}, 95% interval "
-            f"{change(h.value_ratio.low, 1)} to {change(h.value_ratio.high, 1)})."
+            f"{low_to_high(change(h.value_ratio.low, 1), change(h.value_ratio.high, 1))})."
         )
     return Prose(text)
 
