@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -69,6 +70,13 @@ def chromium() -> Iterator:
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_) -> None:
         pass
+
+    def do_GET(self) -> None:
+        if self.path == "/favicon.ico":  # Chromium asks for it at times, whatever a page names
+            self.send_response(HTTPStatus.NO_CONTENT)
+            self.end_headers()
+        else:
+            super().do_GET()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.report.text import Prose, escape, low_to_high
+from analysis.report.text import Prose, escape
 
 # As they stand within a sentence.
 TRAITS = {
@@ -69,7 +69,7 @@ def group(column: str, from_value: float, to_value: float) -> str:
     if column not in UNITS:
         raise KeyError(f"{column!r} is not among {sorted(UNITS)}")
     low, high = figure(from_value), figure(to_value)
-    return low if low == high else low_to_high(low, high)
+    return low if low == high else f"{low} to {high}"
 
 
 def name(column: str, value: object) -> str:

@@ -20,7 +20,6 @@ from analysis.report.text import (
     day,
     interval,
     listing,
-    low_to_high,
     number,
     p_value,
     paragraph,
@@ -95,7 +94,7 @@ def rules_table(s: Study) -> Prose:
     """Which scores make which segment."""
 
     def span(ends: tuple[int, int]) -> Prose:
-        return Prose(f"{ends[0]}" if ends[0] == ends[1] else low_to_high(*ends))
+        return Prose(f"{ends[0]}" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}")
 
     rows = [{"Segment": rule.name, "Recency score": span(rule.r), "Value score": span(rule.v),
              "Who they are": rule.who} for rule in RULES]
